@@ -1,0 +1,77 @@
+//! What an operator may do to a job. Kinds that nobody may put into the queue from outside cannot be brought back, or
+//! taken out, from outside either: a settlement is posted because the money moved, not because somebody pressed a key.
+
+use super::{is_open, look};
+use crate::api::Api;
+use crate::auth::{Caller, Can, Write};
+use crate::body::MaybeInput;
+use crate::fields::Fields;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::query::NoQuery;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use clawr_domain::audit::{Event, Stamp, record};
+use clawr_engine::job::Job;
+use clawr_engine::manage::Acted;
+use serde_json::json;
+
+pub(super) async fn retry(
+    State(api): State<Api>,
+    caller: Can<Write>,
+    Id(id): Id,
+    _: NoQuery,
+    input: MaybeInput,
+) -> Result<Response, Problem> {
+    let reason = reason(input)?;
+    let job = open_job(&api, &caller, &id).await?;
+    let acted = api.queue().retry(caller.scope(), &id).await?;
+    told(&api, &caller, &job, ("job.retried", &reason), acted).await
+}
+
+pub(super) async fn cancel(
+    State(api): State<Api>,
+    caller: Can<Write>,
+    Id(id): Id,
+    _: NoQuery,
+    input: MaybeInput,
+) -> Result<Response, Problem> {
+    let reason = reason(input)?;
+    let job = open_job(&api, &caller, &id).await?;
+    let acted = api.queue().cancel(caller.scope(), &id, &reason).await?;
+    told(&api, &caller, &job, ("job.cancelled", &reason), acted).await
+}
+
+fn reason(MaybeInput(input): MaybeInput) -> Result<String, Problem> {
+    let Some(value) = input else { return Ok("asked for by a person".into()) };
+    let mut fields = Fields::of(value, "");
+    let reason = fields.text_of("reason", 500);
+    fields.finish()?;
+    Ok(reason.unwrap_or_else(|| "asked for by a person".into()))
+}
+
+/// The job, if this caller may see it and its kind is open to the caller.
+async fn open_job(api: &Api, caller: &Caller, id: &str) -> Result<Job, Problem> {
+    let job = look::found(api, caller, id).await?;
+    let is_open = api.registry().get(&job.kind).is_some_and(|entry| is_open(&entry.policy, caller.is_global()));
+    if is_open {
+        return Ok(job);
+    }
+    Err(Problem::forbidden("kind_not_open", format!("jobs of kind {} cannot be moved with this credential", job.kind)))
+}
+
+async fn told(api: &Api, caller: &Caller, job: &Job, what: (&'static str, &str), acted: Acted) -> Result<Response, Problem> {
+    let status = match acted {
+        Acted::Done(_) => StatusCode::OK,
+        Acted::Asked => StatusCode::ACCEPTED,
+        Acted::Refused(_, why) => return Err(Problem::conflict("state_forbids", why)),
+        Acted::NotFound => return Err(Problem::not_found("job")),
+    };
+    let metadata = json!({"kind": job.kind, "reason": what.1, "from": job.state.as_str()});
+    let event = Event { action: what.0, object: &job.id, tenant_id: &job.tenant, metadata };
+    record(api.db(), &caller.actor(), &Stamp::new(api.clock()), event).await?;
+    let now = look::found(api, caller, &job.id).await?;
+    Ok((status, Json(look::shown(api, caller, &now).await?)).into_response())
+}

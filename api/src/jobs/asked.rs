@@ -1,0 +1,117 @@
+//! What a caller asks for when making a job, and whether it may have it.
+
+use super::is_open;
+use crate::api::Api;
+use crate::auth::Caller;
+use crate::fields::Fields;
+use crate::problem::Problem;
+use axum::http::StatusCode;
+use clawr_domain::refusal::FieldError;
+use clawr_engine::job::{NewJob, PRIORITY_MAX, PRIORITY_MIN};
+use serde_json::Value as Json;
+
+const TAGS_MAX: usize = 32;
+const ATTEMPTS_MAX: i64 = 1_000;
+
+/// One job as asked for: well formed, not yet allowed.
+pub struct Asked {
+    /// Where it stands in the body.
+    at: String,
+    args: Json,
+    tenant: Option<String>,
+    /// Its identity.
+    pub key: Option<String>,
+    job: NewJob,
+}
+
+/// Reads the object at pointer `at`.
+pub fn read(value: Json, at: &str) -> Result<Asked, Problem> {
+    let mut fields = Fields::of(value, at);
+    let args = fields.json("args");
+    if args.is_none() {
+        fields.missing("args");
+    }
+    let mut job = NewJob {
+        kind: fields.needed_text("kind"),
+        queue: fields.text_of("queue", 64).unwrap_or_default(),
+        priority: fields.int("priority", PRIORITY_MIN..=PRIORITY_MAX),
+        run_at: fields.time("run_at"),
+        deadline: fields.time("deadline"),
+        max_attempts: fields.int("max_attempts", 1..=ATTEMPTS_MAX),
+        tags: fields.texts("tags", TAGS_MAX).unwrap_or_default(),
+        ..NewJob::default()
+    };
+    if !job.queue.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-') {
+        fields.wrong("queue", "must be lower-case letters, digits, _ or -");
+    }
+    let key = fields.text_of("key", 255);
+    let tenant = fields.text_of("tenant", 63);
+    fields.finish()?;
+    let args = args.unwrap_or_default();
+    job.args = args.to_string();
+    Ok(Asked { at: at.to_owned(), args, tenant, key, job })
+}
+
+impl Asked {
+    /// The job to be made, if this caller may make it and its kind understands the args.
+    pub async fn allowed(self, api: &Api, caller: &Caller) -> Result<NewJob, Problem> {
+        let Asked { at, args, tenant, key, mut job } = self;
+        let Some(entry) = api.registry().get(&job.kind) else {
+            return Err(Problem::invalid_at("unknown_kind", &format!("{at}/kind"), "is not a kind of job"));
+        };
+        if !is_open(&entry.policy, caller.is_global()) {
+            let detail = format!("jobs of kind {} cannot be made with this credential", job.kind);
+            return Err(Problem::forbidden("kind_not_open", detail));
+        }
+        if job.args.len() > api.settings().args_max {
+            let errors = vec![FieldError::new(format!("{at}/args"), format!("may have at most {} bytes", api.settings().args_max))];
+            return Err(Problem::invalid("args_too_large", errors).with_status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        entry.check(&args).map_err(|why| undecodable(&at, &why))?;
+        if job.deadline.is_some_and(|deadline| deadline <= job.run_at.unwrap_or(api.clock().now())) {
+            return Err(Problem::invalid_at("invalid_input", &format!("{at}/deadline"), "must lie after run_at and now"));
+        }
+        job.tenant = caller.tenant_id(api, tenant.as_deref()).await?.unwrap_or_default();
+        if job.queue.is_empty() {
+            job.queue = entry.queue.to_owned();
+        }
+        job.version = entry.version;
+        job.max_attempts = Some(job.max_attempts.unwrap_or(entry.policy.max_attempts));
+        job.key = key;
+        job.trace = caller.context.trace.clone();
+        Ok(job)
+    }
+}
+
+/// The decoder names a field in backquotes where it can; its place goes into the pointer.
+fn undecodable(at: &str, why: &str) -> Problem {
+    let field = ["missing field `", "unknown field `", "duplicate field `"].iter().find_map(|start| why.strip_prefix(start));
+    let field = field.and_then(|rest| rest.split('`').next()).unwrap_or_default();
+    let pointer =
+        if field.is_empty() { format!("{at}/args") } else { format!("{at}/args/{}", field.replace('~', "~0").replace('/', "~1")) };
+    Problem::invalid_at("invalid_args", &pointer, why.chars().take(300).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_wrong_with_a_job_is_named() {
+        let bad = json!({"kind": "email", "args": {}, "priority": 10, "run_at": "soon", "queue": "Mail!", "retries": 3});
+        let problem = read(bad, "/jobs/7").err().unwrap();
+        let pointers: Vec<&str> = problem.errors.iter().map(|e| e.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/jobs/7/priority", "/jobs/7/run_at", "/jobs/7/queue", "/jobs/7/retries"]);
+        let empty = read(json!({}), "").err().unwrap();
+        assert_eq!(empty.errors.iter().map(|e| e.pointer.as_str()).collect::<Vec<_>>(), ["/args", "/kind"]);
+    }
+
+    #[test]
+    fn a_field_the_decoder_names_is_the_pointer() {
+        let place = |why| undecodable("", why).errors[0].pointer.clone();
+        assert_eq!(place("missing field `to`"), "/args/to");
+        assert_eq!(place("unknown field `a/b`, expected `to`"), "/args/a~1b");
+        assert_eq!(place("invalid type: string \"x\", expected u64"), "/args");
+    }
+}

@@ -1,0 +1,12 @@
+//! The routes as a client sees them, over a SQLite store of their own. Every answer is compared with the document: its
+//! status must be named there and its body must have the shape that is promised.
+
+mod http {
+    mod jobs;
+    mod manners;
+    mod others;
+    mod pages;
+    mod schema;
+    mod settlements;
+    mod support;
+}

@@ -1,0 +1,187 @@
+//! Jobs over HTTP.
+
+use super::support::{EVENTS, House};
+use serde_json::{Value, json};
+
+fn sleep(ms: i64) -> Value {
+    json!({"kind": "chaos_sleep", "args": {"ms": ms}})
+}
+
+#[tokio::test]
+async fn a_job_is_made_looked_at_cancelled_and_retried() {
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let made = house.post_with("/v1/jobs", &key, sleep(1), &[("traceparent", parent)]).await;
+    assert_eq!((made.status, &made.body["duplicate"], &made.body["state"]), (202, &json!(false), &json!("available")));
+    let path = made.header("location").to_owned();
+    assert_eq!(path, format!("/v1/jobs/{}", made.body["id"].as_str().unwrap()));
+
+    let job = house.get(&path, &key).await;
+    assert_eq!(
+        (job.status, &job.body["trace"], &job.body["queue"], &job.body["max_attempts"]),
+        (200, &json!(parent), &json!("chaos"), &json!(5))
+    );
+    assert_eq!(house.get(&format!("{path}/attempts"), &key).await.body, json!({"items": [], "next": null}));
+    assert_eq!(house.get(&format!("{path}?wait=10ms"), &key).await.status, 200);
+
+    let cancelled = house.post(&format!("{path}/cancel"), &key, json!({"reason": "not needed"})).await;
+    assert_eq!((cancelled.status, &cancelled.body["state"], &cancelled.body["reason"]), (200, &json!("cancelled"), &json!("not needed")));
+    house.post(&format!("{path}/cancel"), &key, json!({})).await.is(409, "state_forbids");
+    let again = house.post(&format!("{path}/retry"), &key, json!({})).await;
+    assert_eq!((again.status, &again.body["state"]), (200, &json!("available")));
+    let trail = house.get("/v1/audit?action=job.retried", &key).await;
+    assert_eq!(trail.body["items"][0]["object"], made.body["id"]);
+}
+
+#[tokio::test]
+async fn a_key_makes_one_job() {
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    let mut body = sleep(1);
+    body["key"] = "once".into();
+    let first = house.post("/v1/jobs", &key, body.clone()).await;
+    let second = house.post("/v1/jobs", &key, body.clone()).await;
+    assert_eq!((first.status, second.status, &second.body["duplicate"]), (202, 200, &json!(true)));
+    assert_eq!(first.body["id"], second.body["id"]);
+    assert_eq!(second.header("idempotency-replayed"), "true");
+    let by_header = house.post_with("/v1/jobs", &key, sleep(1), &[("idempotency-key", "once")]).await;
+    assert_eq!((by_header.status, &by_header.body["id"]), (200, &first.body["id"]));
+    let other = house.post_with("/v1/jobs", &key, sleep(2), &[("idempotency-key", "once")]).await;
+    other.is(409, "key_reused");
+    assert_eq!(other.body["job_id"], first.body["id"]);
+    house.post_with("/v1/jobs", &key, body, &[("idempotency-key", "twice")]).await.is(400, "two_keys");
+    house.post_with("/v1/jobs", &key, sleep(1), &[("idempotency-key", "")]).await.is(400, "invalid_idempotency_key");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_job_is_named() {
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    for (body, code, pointer) in [
+        (json!({"kind": "nope", "args": {}}), "unknown_kind", "/kind"),
+        (json!({"kind": "chaos_sleep", "args": {}}), "invalid_args", "/args/ms"),
+        (json!({"kind": "chaos_sleep", "args": {"ms": 1, "x": 1}}), "invalid_args", "/args/x"),
+        (json!({"kind": "chaos_sleep", "args": {"ms": "1"}}), "invalid_args", "/args"),
+        (json!({"kind": "chaos_sleep"}), "invalid_input", "/args"),
+        (json!({"kind": "chaos_sleep", "args": {"ms": 1}, "retries": 1}), "invalid_input", "/retries"),
+        (json!({"kind": "chaos_sleep", "args": {"ms": 1}, "deadline": "2020-01-01T00:00:00Z"}), "invalid_input", "/deadline"),
+        (json!([]), "invalid_input", ""),
+    ] {
+        let refused = house.post("/v1/jobs", &key, body).await;
+        refused.is(422, code);
+        assert_eq!(refused.pointer(), pointer);
+    }
+    let large = json!({"kind": "chaos_sleep", "args": {"ms": 1, "log": "x".repeat(70_000)}});
+    house.post("/v1/jobs", &key, large).await.is(413, "args_too_large");
+    house.post("/v1/jobs", &key, json!({"x": "y".repeat(300_000)})).await.is(413, "body_too_large");
+}
+
+#[tokio::test]
+async fn money_kinds_cannot_be_put_into_the_queue_from_outside() {
+    let house = House::new().await;
+    let dispatcher = house.dispatcher().await;
+    let key = house.global("read,write,admin").await;
+    let money = json!({"kind": "settlement", "args": {"settlement_id": "stl_x"}});
+    house.post("/v1/jobs", &key, money.clone()).await.is(403, "kind_not_open");
+    let bulk = house.post("/v1/jobs/bulk", &key, json!({"jobs": [money]})).await;
+    assert_eq!((bulk.status, &bulk.body["results"][0]["status"]), (200, &json!(403)));
+    let accepted = house.report(&dispatcher, EVENTS.lines().next().unwrap()).await;
+    let path = format!("/v1/jobs/{}", accepted.body["job_id"].as_str().unwrap());
+    house.post(&format!("{path}/retry"), &key, json!({})).await.is(403, "kind_not_open");
+    house.post(&format!("{path}/cancel"), &key, json!({})).await.is(403, "kind_not_open");
+    let trail = house.get("/v1/audit?action=access.refused", &key).await;
+    assert_eq!(trail.body["items"].as_array().unwrap().len(), 4, "{}", trail.text);
+}
+
+#[tokio::test]
+async fn a_row_of_a_bulk_request_is_refused_alone() {
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    let rows = json!({"jobs": [sleep(1), {"kind": "nope", "args": {}}, 7, sleep(2), {"kind": "chaos_sleep", "args": {"ms": 3}, "key": "k"}, {"kind": "chaos_sleep", "args": {"ms": 4}, "key": "k"}]});
+    let answer = house.post_with("/v1/jobs/bulk", &key, rows.clone(), &[("idempotency-key", "b1")]).await;
+    let statuses = |answer: &super::support::Answer| {
+        answer.body["results"].as_array().unwrap().iter().map(|r| r["status"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(&answer), [202, 422, 422, 202, 202, 409], "{}", answer.text);
+    assert_eq!(answer.body["results"][1]["error"]["errors"][0]["pointer"], "/jobs/1/kind");
+    let again = house.post_with("/v1/jobs/bulk", &key, rows, &[("idempotency-key", "b1")]).await;
+    assert_eq!(statuses(&again), [200, 422, 422, 200, 200, 409]);
+    assert_eq!(again.body["results"][3]["id"], answer.body["results"][3]["id"]);
+    let many = json!({"jobs": vec![sleep(1); 1001]});
+    house.post("/v1/jobs/bulk", &key, many).await.is(422, "invalid_input");
+    house.post("/v1/jobs/bulk", &key, json!({"jobs": []})).await.is(422, "invalid_input");
+    let thousand = json!({"jobs": vec![sleep(1); 1000]});
+    assert!(statuses(&house.post("/v1/jobs/bulk", &key, thousand).await).iter().all(|s| *s == 202));
+}
+
+#[tokio::test]
+async fn jobs_are_listed_filtered_and_paged() {
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    for ms in 0..7 {
+        let mut body = sleep(ms);
+        body["tags"] = json!([format!("t{}", ms % 2)]);
+        assert_eq!(house.post("/v1/jobs", &key, body).await.status, 202);
+    }
+    let mut seen = Vec::new();
+    let mut path = "/v1/jobs?limit=3".to_owned();
+    loop {
+        let page = house.get(&path, &key).await;
+        seen.extend(page.body["items"].as_array().unwrap().iter().map(|j| j["args"]["ms"].as_i64().unwrap()));
+        let Some(next) = page.body["next"].as_str() else { break };
+        path = format!("/v1/jobs?limit=3&cursor={next}");
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6]);
+    let count = |page: super::support::Answer| page.body["items"].as_array().unwrap().len();
+    assert_eq!(count(house.get("/v1/jobs?q=tag:t1+state:available+since:1h", &key).await), 3);
+    assert_eq!(count(house.get("/v1/jobs?q=args.ms:5", &key).await), 1);
+    assert_eq!(count(house.get("/v1/jobs?q=state:dead", &key).await), 0);
+    house.get("/v1/jobs?q=colour:red", &key).await.is(400, "invalid_query");
+    house.get("/v1/jobs?limit=3&limit=4", &key).await.is(400, "invalid_query");
+    house.get("/v1/jobs?limit=201", &key).await.is(400, "invalid_query");
+    house.get("/v1/jobs?wat=1", &key).await.is(400, "invalid_query");
+    let queues = house.get("/v1/queues", &key).await;
+    assert_eq!((&queues.body["items"][0]["name"], &queues.body["items"][0]["depth"]), (&json!("chaos"), &json!(7)));
+}
+
+#[tokio::test]
+async fn one_tenant_does_not_see_another() {
+    let house = House::new().await;
+    let (ours, theirs) = (house.of("acme", "read,write").await, house.of("nimbus", "read,write").await);
+    let made = house.post("/v1/jobs", &ours, sleep(1)).await;
+    let path = format!("/v1/jobs/{}", made.body["id"].as_str().unwrap());
+    assert_eq!(house.get(&path, &ours).await.body["tenant"], "acme");
+    for hidden in [path.clone(), format!("{path}/attempts"), format!("{path}?wait=1ms")] {
+        house.get(&hidden, &theirs).await.is(404, "not_found");
+    }
+    house.post(&format!("{path}/retry"), &theirs, json!({})).await.is(404, "not_found");
+    house.post(&format!("{path}/cancel"), &theirs, json!({})).await.is(404, "not_found");
+    assert_eq!(house.get("/v1/jobs", &theirs).await.body["items"], json!([]));
+    let mut named = sleep(1);
+    named["tenant"] = "nimbus".into();
+    house.post("/v1/jobs", &ours, named.clone()).await.is(404, "not_found");
+    assert_eq!(house.post("/v1/jobs", &theirs, named).await.status, 202);
+    house.get("/v1/jobs?q=tenant:nimbus", &ours).await.is(404, "not_found");
+    assert_eq!(house.get("/v1/jobs?q=tenant:acme", &ours).await.body["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_long_poll_ends_with_the_job_or_with_the_process() {
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    let made = house.post("/v1/jobs", &key, sleep(1)).await;
+    let path = format!("/v1/jobs/{}", made.body["id"].as_str().unwrap());
+    let started = std::time::Instant::now();
+    let (waiting, cancel) = (format!("{path}?wait=60s"), format!("{path}/cancel"));
+    let (waited, _) = tokio::join!(house.get(&waiting, &key), house.post(&cancel, &key, json!({})));
+    assert_eq!(waited.body["state"], "cancelled");
+    let made = house.post("/v1/jobs", &key, sleep(2)).await;
+    let path = format!("/v1/jobs/{}?wait=60s", made.body["id"].as_str().unwrap());
+    let (waited, ()) = tokio::join!(house.get(&path, &key), async { house.api.drain() });
+    assert_eq!((waited.status, &waited.body["state"]), (200, &json!("available")));
+    assert!(started.elapsed().as_secs() < 30);
+    house.get(&path.replace("60s", "61s"), &key).await.is(400, "invalid_query");
+    assert_eq!(house.get("/readyz", "").await.status, 503);
+}

@@ -1,0 +1,8 @@
+-- params: text, text, int
+-- One page of a scope's tenants in order of slugs; tenants_slug.
+select t.id, t.slug, t.name, t.owner_id, t.config, t.digest, t.created_at, t.updated_at
+from tenants t
+where ($1 = '*' or t.id = $1)
+  and t.slug > $2
+order by t.slug
+limit $3

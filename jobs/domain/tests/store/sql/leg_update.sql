@@ -1,0 +1,3 @@
+-- params: none
+-- What nobody may do.
+update legs set debit = 'elsewhere'

@@ -1,0 +1,3 @@
+-- params: none
+-- One link is gone.
+delete from audit_seals where seq = 3

@@ -1,0 +1,3 @@
+-- params: none
+-- What an owner of the tables can do.
+drop trigger audit_seals_no_delete

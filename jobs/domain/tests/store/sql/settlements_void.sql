@@ -1,0 +1,3 @@
+-- params: none
+-- What only the chain's evidence does.
+update settlements set state = 'void'

@@ -1,0 +1,258 @@
+//! What can be run: a [`Kind`] is a payload type, a policy and a handler; the [`Registry`] knows them by name.
+
+use crate::clock::Clock;
+use crate::db::Db;
+use crate::job::{Claimed, NewJob};
+use crate::write::Write;
+use futures::future::BoxFuture;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Who may put a kind into the queue from outside. Money kinds and duties: nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MayEnqueue {
+    /// Only the system itself.
+    Nobody,
+    /// A global key.
+    Global,
+    /// A tenant's key, for that tenant; and a global key.
+    Tenant,
+}
+
+/// How a kind is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Attempts before a job is dead.
+    pub max_attempts: i64,
+    /// First pause after a failure; doubles.
+    pub backoff: Duration,
+    /// Longest pause after a failure.
+    pub backoff_max: Duration,
+    /// An attempt that takes longer has failed.
+    pub attempt_timeout: Duration,
+    /// Who may enqueue it from outside.
+    pub may_enqueue: MayEnqueue,
+    /// How long a key stays taken; `None` = for ever.
+    pub key_life: Option<Duration>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 20,
+            backoff: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(3600),
+            attempt_timeout: Duration::from_secs(300),
+            may_enqueue: MayEnqueue::Nobody,
+            key_life: None,
+        }
+    }
+}
+
+/// How a run ended, by the handler's own word. An error instead means: retry with back-off.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is done; the result is kept with the job.
+    Done(Json),
+    /// Run again after this long; no attempt used.
+    Snooze(Duration),
+    /// It will not be done, for this reason.
+    Cancel(String),
+}
+
+/// What a handler hands back: the outcome, its work on our database and the jobs that follow, all in one commit.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Committed if and only if the outcome is.
+    pub writes: Vec<Write>,
+    /// Enqueued if and only if the outcome is committed. Keys are not allowed here: children's ids are derived.
+    pub follow_ups: Vec<NewJob>,
+}
+
+impl Finish {
+    /// Done, with a result and nothing to write.
+    pub fn done(result: Json) -> Self {
+        Self { outcome: Outcome::Done(result), writes: Vec::new(), follow_ups: Vec::new() }
+    }
+
+    /// Adds writes.
+    pub fn with_writes(mut self, writes: Vec<Write>) -> Self {
+        self.writes.extend(writes);
+        self
+    }
+
+    /// Ends as `outcome`, with nothing to write.
+    pub fn as_outcome(outcome: Outcome) -> Self {
+        Self { outcome, writes: Vec::new(), follow_ups: Vec::new() }
+    }
+}
+
+/// An error that names when to try again; honoured up to the kind's longest back-off.
+#[derive(Debug, thiserror::Error)]
+#[error("retry after {after:?}: {why}")]
+pub struct RetryAfter {
+    /// How long to wait.
+    pub after: Duration,
+    /// Why it failed.
+    pub why: String,
+}
+
+/// A failure no retry can cure: the job is dead at once.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Fatal(pub String);
+
+/// What a running job knows of itself.
+#[derive(Clone)]
+pub struct Run {
+    /// The job under its lease.
+    pub job: Arc<Claimed>,
+    /// For reads; writes go into the outcome.
+    pub db: Db,
+    /// Time.
+    pub clock: Clock,
+    /// Becomes true when the lease is lost, cancel was asked or the process stops.
+    pub cancelled: watch::Receiver<bool>,
+}
+
+/// A kind of job. `P` are the ports to the outside; the engine does not know them.
+pub trait Kind<P>: Send + Sync + 'static {
+    /// Its name: file, label, filter.
+    const KIND: &'static str;
+    /// Payload version that new jobs get; older ones must still decode.
+    const VERSION: i64 = 1;
+    /// The queue it runs in unless a job says otherwise.
+    const QUEUE: &'static str;
+    /// The payload.
+    type Args: Serialize + DeserializeOwned + Send + 'static;
+
+    /// How it is run.
+    fn policy() -> Policy;
+
+    /// Does the work. Runs at least once; its writes take effect exactly once.
+    fn run(args: Self::Args, run: Run, ports: P) -> impl Future<Output = anyhow::Result<Finish>> + Send;
+
+    /// A guard or unique constraint refused the writes. `Some` = the business result to commit in their place.
+    fn on_refused(_name: &str) -> Option<Outcome> {
+        None
+    }
+}
+
+type RunFn<P> = Arc<dyn Fn(Json, Run, P) -> BoxFuture<'static, anyhow::Result<Finish>> + Send + Sync>;
+
+/// One kind with its type forgotten.
+#[derive(Clone)]
+pub struct Entry<P> {
+    /// Its name.
+    pub kind: &'static str,
+    /// Current payload version.
+    pub version: i64,
+    /// Its queue.
+    pub queue: &'static str,
+    /// How it is run.
+    pub policy: Policy,
+    /// Business results of refused writes.
+    pub on_refused: fn(&str) -> Option<Outcome>,
+    decode: fn(&Json) -> Result<(), String>,
+    run: RunFn<P>,
+}
+
+impl<P> Entry<P> {
+    /// Checks that args decode; the error names what does not.
+    pub fn check(&self, args: &Json) -> Result<(), String> {
+        (self.decode)(args)
+    }
+
+    /// Starts the handler.
+    pub fn start(&self, args: Json, run: Run, ports: P) -> BoxFuture<'static, anyhow::Result<Finish>> {
+        (self.run)(args, run, ports)
+    }
+}
+
+/// All kinds of a binary, by name.
+#[derive(Clone)]
+pub struct Registry<P> {
+    kinds: Arc<BTreeMap<&'static str, Entry<P>>>,
+}
+
+/// Collects kinds.
+pub struct RegistryBuilder<P> {
+    kinds: BTreeMap<&'static str, Entry<P>>,
+}
+
+impl<P: Send + 'static> RegistryBuilder<P> {
+    /// Adds a kind.
+    ///
+    /// # Panics
+    /// If two kinds have one name: a mistake of this binary, seen at its first start.
+    pub fn with<K: Kind<P>>(mut self) -> Self {
+        let run: RunFn<P> = Arc::new(|args, run, ports| {
+            Box::pin(async move {
+                let args = serde_json::from_value(args).map_err(|e| Fatal(format!("undecodable: {e}")))?;
+                K::run(args, run, ports).await
+            })
+        });
+        let entry = Entry {
+            kind: K::KIND,
+            version: K::VERSION,
+            queue: K::QUEUE,
+            policy: K::policy(),
+            on_refused: K::on_refused,
+            decode: |args| K::Args::deserialize_from(args),
+            run,
+        };
+        assert!(self.kinds.insert(K::KIND, entry).is_none(), "two kinds are named {}", K::KIND);
+        self
+    }
+
+    /// The finished registry.
+    pub fn build(self) -> Registry<P> {
+        Registry { kinds: Arc::new(self.kinds) }
+    }
+}
+
+trait DeserializeFrom {
+    fn deserialize_from(args: &Json) -> Result<(), String>;
+}
+
+impl<T: DeserializeOwned> DeserializeFrom for T {
+    fn deserialize_from(args: &Json) -> Result<(), String> {
+        T::deserialize(args).map(|_| ()).map_err(|e| e.to_string())
+    }
+}
+
+impl<P: Send + 'static> Registry<P> {
+    /// No kinds yet.
+    pub fn builder() -> RegistryBuilder<P> {
+        RegistryBuilder { kinds: BTreeMap::new() }
+    }
+
+    /// The kind of this name.
+    pub fn get(&self, kind: &str) -> Option<&Entry<P>> {
+        self.kinds.get(kind)
+    }
+
+    /// All kinds in order of names.
+    pub fn all(&self) -> impl Iterator<Item = &Entry<P>> {
+        self.kinds.values()
+    }
+
+    /// Every `kind:version` this binary can run, for claims.
+    pub fn runnable(&self) -> Vec<String> {
+        self.all().flat_map(|e| (1..=e.version).map(move |v| format!("{}:{v}", e.kind))).collect()
+    }
+
+    /// The queues its kinds live in.
+    pub fn queues(&self) -> Vec<&'static str> {
+        let mut queues: Vec<&'static str> = self.all().map(|e| e.queue).collect();
+        queues.sort_unstable();
+        queues.dedup();
+        queues
+    }
+}

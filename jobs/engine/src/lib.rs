@@ -1,0 +1,22 @@
+//! Durable jobs: a queue in SQLite, Postgres or D1 with leases, exactly-once outcomes and no business word in it.
+//!
+//! In reading order: [`db`] (statements and atomic commits), [`clock`], [`ids`], [`kind`] (what can be run),
+//! [`job`] (what is stored), [`enqueue`], [`claim`], [`outcome`], [`liveness`], [`manage`] (operators' acts).
+
+pub mod backoff;
+pub mod claim;
+pub mod clock;
+pub mod coalesce;
+pub mod db;
+pub mod enqueue;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
+pub mod ids;
+pub mod job;
+pub mod kind;
+pub mod liveness;
+pub mod manage;
+pub mod outcome;
+pub mod queue;
+pub mod wake;
+pub mod write;

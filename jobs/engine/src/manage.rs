@@ -1,0 +1,145 @@
+//! Looking at jobs, and what an operator may do to them. Every look is within a scope.
+
+use crate::db::{DbError, Rows, Scope};
+use crate::job::{Job, State};
+use crate::queue::Queue;
+
+crate::sql!(GET, "sql/job_get.sql");
+crate::sql!(LIST, "sql/jobs_list.sql");
+crate::sql!(CANCEL_LIVE, "sql/job_cancel_archive.sql");
+crate::sql!(CANCEL_DELETE, "sql/job_cancel_delete.sql");
+crate::sql!(CANCEL_STAMP, "sql/job_cancel_stamp.sql");
+crate::sql!(CANCEL_ASK, "sql/job_cancel_ask.sql");
+crate::sql!(RETRY_NOW, "sql/job_retry_now.sql");
+crate::sql!(REDRIVE_INSERT, "sql/job_redrive_insert.sql");
+crate::sql!(REDRIVE_DELETE, "sql/job_redrive_delete.sql");
+crate::sql!(STATS, "sql/queue_stats.sql");
+crate::sql!(COUNTS, "sql/archive_counts.sql");
+crate::sql!(OP, "sql/op_insert.sql");
+crate::sql!(PRUNE_OPS, "sql/ops_prune.sql");
+
+/// Which jobs to list; empty fields do not filter.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// A state's word.
+    pub state: String,
+    /// Kind name.
+    pub kind: String,
+    /// Queue name.
+    pub queue: String,
+    /// Permanent identity.
+    pub key: String,
+    /// A tag.
+    pub tag: String,
+    /// Tenant id (for global scopes).
+    pub tenant: String,
+    /// Made at or after, microseconds.
+    pub since: i64,
+    /// Only ids below this one: the cursor.
+    pub before: String,
+}
+
+/// What an operator's act met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acted {
+    /// Done; the job's state now.
+    Done(State),
+    /// It runs: the handler is told, the state stays.
+    Asked,
+    /// Not allowed in this state.
+    Refused(State, String),
+    /// No such job in this scope.
+    NotFound,
+}
+
+impl Queue {
+    /// One job, live or archived, read in one statement (a reader that asks twice can see neither).
+    pub async fn job(&self, scope: &Scope, id: &str) -> Result<Option<Job>, DbError> {
+        let rows = self.db.query(scope, GET.with([scope.param(), id.into()])).await?;
+        rows.first().map(Job::from_row).transpose()
+    }
+
+    /// Jobs, newest first, at most `limit` (≤ 200).
+    pub async fn jobs(&self, scope: &Scope, filter: &Filter, limit: i64) -> Result<Vec<Job>, DbError> {
+        let before = if filter.before.is_empty() { "~" } else { &filter.before };
+        let statement = LIST.with([
+            scope.param(),
+            filter.state.as_str().into(),
+            filter.kind.as_str().into(),
+            filter.queue.as_str().into(),
+            filter.key.as_str().into(),
+            filter.tag.as_str().into(),
+            filter.tenant.as_str().into(),
+            filter.since.into(),
+            before.into(),
+            limit.clamp(1, 200).into(),
+        ]);
+        self.db.query(scope, statement).await?.iter().map(Job::from_row).collect()
+    }
+
+    /// Cancels: a job that does not run ends at once, a running one is asked to.
+    pub async fn cancel(&self, scope: &Scope, id: &str, reason: &str) -> Result<Acted, DbError> {
+        let (op, now) = (crate::ids::new_op(), self.clock.now());
+        let commit = vec![
+            CANCEL_STAMP.with([scope.param(), id.into(), op.as_str().into(), reason.into()]),
+            CANCEL_LIVE.with([id.into(), op.as_str().into(), now.into()]),
+            CANCEL_DELETE.with([id.into(), op.as_str().into()]),
+            CANCEL_ASK.with([scope.param(), id.into(), reason.into()]),
+        ];
+        let rows = self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0?;
+        if !rows[2].is_empty() {
+            return Ok(Acted::Done(State::Cancelled));
+        }
+        if !rows[3].is_empty() {
+            return Ok(Acted::Asked);
+        }
+        self.why_not(scope, id, "only a live job without open effects can be cancelled").await
+    }
+
+    /// Runs again: a dead or cancelled job comes back from the archive under the same id, a waiting retry runs now, a
+    /// quarantined one is released.
+    pub async fn retry(&self, scope: &Scope, id: &str) -> Result<Acted, DbError> {
+        let now = self.clock.now();
+        let commit = vec![
+            RETRY_NOW.with([scope.param(), id.into(), now.into()]),
+            REDRIVE_INSERT.with([scope.param(), id.into(), now.into()]),
+            REDRIVE_DELETE.with([scope.param(), id.into()]),
+        ];
+        let rows = self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0?;
+        let moved = rows[0].first().or_else(|| rows[1].first());
+        match moved {
+            Some(row) => {
+                self.db.notify(&row.text("queue")?);
+                Ok(Acted::Done(State::Available))
+            }
+            None => self.why_not(scope, id, "only a dead, cancelled, retryable, scheduled or quarantined job can be retried").await,
+        }
+    }
+
+    async fn why_not(&self, scope: &Scope, id: &str, rule: &str) -> Result<Acted, DbError> {
+        Ok(match self.job(scope, id).await? {
+            Some(job) => Acted::Refused(job.state, format!("the job is {}; {rule}", job.state.as_str())),
+            None => Acted::NotFound,
+        })
+    }
+
+    /// Live jobs per queue and state with the oldest due time: (queue, state, count, oldest).
+    pub async fn queue_stats(&self, scope: &Scope) -> Result<Rows, DbError> {
+        self.db.query(scope, STATS.with([scope.param()])).await
+    }
+
+    /// Archived jobs per state.
+    pub async fn archive_counts(&self, scope: &Scope) -> Result<Rows, DbError> {
+        self.db.query(scope, COUNTS.with([scope.param()])).await
+    }
+
+    /// Forgets operation ids older than `before`: far longer ago than any commit is repeated.
+    pub async fn prune_ops(&self, before: i64) -> Result<(), DbError> {
+        self.db.commit(&Scope::System, vec![PRUNE_OPS.with([before.into()])]).await.map(|_| ())
+    }
+
+    /// Claims an operation id for good: whoever gives up first closes the door on a commit of that id.
+    pub async fn close_door(&self, op: &str) -> Result<(), DbError> {
+        self.db.commit(&Scope::System, vec![OP.with([op.into(), self.clock.now().into()])]).await.map(|_| ())
+    }
+}

@@ -1,0 +1,266 @@
+//! Outcomes: one commit holds a job's transition, its handler's writes and its follow-up jobs, under the fence.
+//!
+//! Outcomes that wait together are merged into one commit: fence, writes, transitions, each set-based. A guard or
+//! unique key that fails inside a merged commit rolls everybody back; the commit is then split in halves down to the
+//! one that fails, which alone hears of it. After `Unknown` the very same commit is repeated until it answers; a lost
+//! lease heard after an unknown one means *applied before, or superseded*, and both mean drop it.
+
+use crate::clock::Clock;
+use crate::coalesce::Coalescer;
+use crate::db::{Db, DbError, Engine, Rows, Scope, Statement};
+use crate::enqueue::{insert_statement, job_row};
+use crate::ids::new_op;
+use crate::job::{Claimed, NewJob, State, rank};
+use crate::write::{self, Write, json};
+use futures::future::BoxFuture;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+crate::sql!(STAMP, "sql/outcome_stamp.pg.sql", "sql/outcome_stamp.lite.sql");
+crate::sql!(GUARD_LEASE, "sql/outcome_guard.pg.sql", "sql/outcome_guard.lite.sql");
+crate::sql!(END, "sql/outcome_end.pg.sql", "sql/outcome_end_stamp.lite.sql");
+crate::sql!(ARCHIVE, "sql/outcome_archive.lite.sql");
+crate::sql!(DELETE, "sql/outcome_delete.lite.sql");
+crate::sql!(MOVE, "sql/outcome_move.pg.sql", "sql/outcome_move.lite.sql");
+crate::sql!(STILL_HELD, "sql/outcome_still_held.pg.sql", "sql/outcome_still_held.lite.sql");
+
+/// Outcomes that share a commit.
+pub const MERGE_MAX: usize = 500;
+/// How long a commit with an unknown outcome is repeated. The heartbeat goes on meanwhile.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Where a running job goes.
+#[derive(Clone, Debug)]
+pub enum Transition {
+    /// Ends: completed, cancelled or dead; moves to the archive.
+    End {
+        /// An ended state.
+        state: State,
+        /// Why; empty for completed.
+        reason: String,
+        /// JSON text or empty.
+        result: String,
+        /// The whole new error history, or `None` to keep it.
+        errors: Option<String>,
+    },
+    /// Stays live: retryable, scheduled, available, held.
+    Stay {
+        /// A live state other than running.
+        state: State,
+        /// Due time, microseconds.
+        run_at: i64,
+        /// Added to `attempt`: −1 gives the attempt back.
+        attempts: i64,
+        /// New count of stale runs.
+        reruns: i64,
+        /// Why.
+        reason: String,
+        /// The whole new error history, or `None` to keep it.
+        errors: Option<String>,
+    },
+}
+
+/// One job's outcome, ready to be committed.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The job under its lease.
+    pub job: Arc<Claimed>,
+    /// Where it goes.
+    pub transition: Transition,
+    /// Committed if and only if the transition is.
+    pub writes: Vec<Write>,
+    /// Enqueued if and only if the transition is committed.
+    pub follow_ups: Vec<NewJob>,
+}
+
+/// What became of one [`Settled`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Transition, writes and follow-ups are durable.
+    Committed,
+    /// The lease is somebody else's by now, or this was applied before: nothing changed now.
+    LeaseLost,
+    /// A guard, a unique key or the statement itself refused the writes: nothing changed, the lease still holds.
+    Refused(DbError),
+}
+
+/// Commits outcomes; those that wait while a commit is in flight share the next.
+#[derive(Clone)]
+pub struct Finisher {
+    calls: Coalescer<Settled, Answer>,
+}
+
+impl Finisher {
+    /// One per process. A job is never in two batches: its executor waits for the answer.
+    pub fn start(db: Db, clock: Clock) -> Self {
+        let lanes = if db.engine() == Engine::Postgres { 3 } else { 1 };
+        let batch = move |settled: Vec<Settled>| -> BoxFuture<'static, Result<Vec<Answer>, DbError>> {
+            let (db, clock) = (db.clone(), clock.clone());
+            Box::pin(async move { commit(&db, &clock, &settled).await })
+        };
+        Self { calls: Coalescer::start(MERGE_MAX, lanes, Arc::new(batch), |_, _| true) }
+    }
+
+    /// Commits one outcome, together with whoever else waits.
+    pub async fn finish(&self, settled: Settled) -> Result<Answer, DbError> {
+        self.calls.call(settled).await
+    }
+}
+
+/// Commits outcomes together, splitting as far as refusals demand; one answer each, in order.
+pub async fn commit(db: &Db, clock: &Clock, settled: &[Settled]) -> Result<Vec<Answer>, DbError> {
+    let statements = statements(db.engine(), clock, settled);
+    let (answer, _) = db.commit_until_known(&Scope::System, statements, PATIENCE).await;
+    match answer {
+        Ok(rows) => {
+            wake(db, settled);
+            answers(settled, &rows)
+        }
+        Err(error) if error.is_retryable() => Err(error),
+        Err(error) if settled.len() == 1 => Ok(vec![if error.is_guard("lease_lost") { Answer::LeaseLost } else { Answer::Refused(error) }]),
+        Err(error) if error.is_guard("lease_lost") => without_the_lost(db, clock, settled).await,
+        Err(_) => halves(db, clock, settled).await,
+    }
+}
+
+fn halves<'a>(db: &'a Db, clock: &'a Clock, settled: &'a [Settled]) -> BoxFuture<'a, Result<Vec<Answer>, DbError>> {
+    Box::pin(async move {
+        let (left, right) = settled.split_at(settled.len() / 2);
+        let mut answers = commit(db, clock, left).await?;
+        answers.extend(commit(db, clock, right).await?);
+        Ok(answers)
+    })
+}
+
+/// A look says which leases seem lost; those run apart from the others, and the fence decides for each.
+fn without_the_lost<'a>(db: &'a Db, clock: &'a Clock, settled: &'a [Settled]) -> BoxFuture<'a, Result<Vec<Answer>, DbError>> {
+    Box::pin(async move {
+        let rows = db.query(&Scope::System, STILL_HELD.with([fence_rows(settled).into()])).await?;
+        let held: HashSet<String> = rows.iter().map(|r| r.text("id")).collect::<Result<_, _>>()?;
+        if held.is_empty() || held.len() == settled.len() {
+            return halves(db, clock, settled).await;
+        }
+        let mut answers = vec![Answer::LeaseLost; settled.len()];
+        let (kept, lost): (Vec<usize>, Vec<usize>) = (0..settled.len()).partition(|&i| held.contains(&settled[i].job.id));
+        for part in [kept, lost] {
+            let group: Vec<Settled> = part.iter().map(|&i| settled[i].clone()).collect();
+            for (i, answer) in part.into_iter().zip(commit(db, clock, &group).await?) {
+                answers[i] = answer;
+            }
+        }
+        Ok(answers)
+    })
+}
+
+#[derive(serde::Serialize)]
+struct FenceRow<'a> {
+    id: &'a str,
+    lease: &'a str,
+}
+
+#[derive(serde::Serialize)]
+struct EndRow<'a> {
+    id: &'a str,
+    lease: &'a str,
+    state: State,
+    reason: &'a str,
+    result: &'a str,
+    errors: &'a str,
+}
+
+#[derive(serde::Serialize)]
+struct MoveRow<'a> {
+    id: &'a str,
+    lease: &'a str,
+    state: State,
+    run_at: i64,
+    rank: i64,
+    attempts: i64,
+    reruns: i64,
+    reason: &'a str,
+    errors: &'a str,
+}
+
+fn fence_rows(settled: &[Settled]) -> String {
+    json(&settled.iter().map(|s| FenceRow { id: &s.job.id, lease: &s.job.lease }).collect::<Vec<_>>())
+}
+
+fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Statement> {
+    let op = new_op();
+    let mut all = Vec::new();
+    let has_work = settled.iter().any(|s| !s.writes.is_empty() || !s.follow_ups.is_empty());
+    if has_work {
+        let fence = fence_rows(settled);
+        let count = i64::try_from(settled.len()).unwrap_or(i64::MAX);
+        all.push(STAMP.with([fence.as_str().into(), op.as_str().into()]));
+        all.push(GUARD_LEASE.with([fence.into(), op.as_str().into(), count.into()]));
+        all.extend(write::statements(settled.iter().flat_map(|s| &s.writes)));
+        let follow_ups: Vec<_> = settled.iter().flat_map(|s| &s.follow_ups).map(|job| job_row(job.clone(), "", clock)).collect();
+        if !follow_ups.is_empty() {
+            all.push(insert_statement(&follow_ups));
+        }
+    }
+    all.extend(end_statements(engine, clock, settled, &op));
+    all.extend(move_statement(settled, &op));
+    all
+}
+
+fn end_statements(engine: Engine, clock: &Clock, settled: &[Settled], op: &str) -> Vec<Statement> {
+    let ends: Vec<EndRow<'_>> = settled.iter().filter_map(end_row).collect();
+    if ends.is_empty() {
+        return Vec::new();
+    }
+    let (rows, now) = (json(&ends), clock.now());
+    let end = END.with([rows.as_str().into(), op.into(), now.into()]);
+    match engine {
+        Engine::Postgres => vec![end],
+        _ => vec![end, ARCHIVE.with([rows.as_str().into(), op.into(), now.into()]), DELETE.with([rows.into(), op.into()])],
+    }
+}
+
+fn end_row(settled: &Settled) -> Option<EndRow<'_>> {
+    let Transition::End { state, reason, result, errors } = &settled.transition else { return None };
+    let errors = errors.as_deref().unwrap_or(&settled.job.errors);
+    Some(EndRow { id: &settled.job.id, lease: &settled.job.lease, state: *state, reason, result, errors })
+}
+
+fn move_statement(settled: &[Settled], op: &str) -> Option<Statement> {
+    let moves: Vec<MoveRow<'_>> = settled.iter().filter_map(move_row).collect();
+    (!moves.is_empty()).then(|| MOVE.with([json(&moves).into(), op.into()]))
+}
+
+fn move_row(settled: &Settled) -> Option<MoveRow<'_>> {
+    let Transition::Stay { state, run_at, attempts, reruns, reason, errors } = &settled.transition else { return None };
+    let job = &settled.job;
+    Some(MoveRow {
+        id: &job.id,
+        lease: &job.lease,
+        state: *state,
+        run_at: *run_at,
+        rank: rank(*run_at, job.priority),
+        attempts: *attempts,
+        reruns: *reruns,
+        reason,
+        errors: errors.as_deref().unwrap_or(&job.errors),
+    })
+}
+
+/// Every statement that moves a job returns its id; what no statement returned had lost its lease.
+fn answers(settled: &[Settled], rows: &[Rows]) -> Result<Vec<Answer>, DbError> {
+    let mut moved = HashSet::new();
+    for row in rows.iter().flatten() {
+        if let Ok(id) = row.text("moved") {
+            moved.insert(id);
+        }
+    }
+    let answer = |s: &Settled| if moved.contains(&s.job.id) { Answer::Committed } else { Answer::LeaseLost };
+    Ok(settled.iter().map(answer).collect())
+}
+
+fn wake(db: &Db, settled: &[Settled]) {
+    let follow_ups = settled.iter().flat_map(|s| &s.follow_ups).map(|job| job.queue.as_str());
+    let moved = settled.iter().filter(|s| matches!(s.transition, Transition::Stay { .. })).map(|s| s.job.queue.as_str());
+    let queues: BTreeSet<&str> = follow_ups.chain(moved).collect();
+    queues.into_iter().for_each(|queue| db.notify(queue));
+}

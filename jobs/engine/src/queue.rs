@@ -1,0 +1,97 @@
+//! The handle through which jobs are made, claimed, ended and looked at.
+
+use crate::clock::Clock;
+use crate::coalesce::Coalescer;
+use crate::db::{Db, DbError, Engine};
+use crate::job::{Enqueued, NewJob};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// Store, clock and register of one process. Cheap to clone.
+#[derive(Clone)]
+pub struct Queue {
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    pub(crate) pepper: Arc<Vec<u8>>,
+    singles: Coalescer<NewJob, Enqueued>,
+}
+
+/// At most this many concurrent single enqueues share a commit.
+const SINGLES_MAX: usize = 256;
+
+impl Queue {
+    /// `pepper` keys the register's hashes and can never be rotated without keeping the old one.
+    pub fn new(db: Db, clock: Clock, pepper: Vec<u8>) -> Self {
+        let pepper = Arc::new(pepper);
+        let (d, c, p) = (db.clone(), clock.clone(), pepper.clone());
+        let lanes = if db.engine() == Engine::Postgres { 3 } else { 1 };
+        let singles = Coalescer::start(
+            SINGLES_MAX,
+            lanes,
+            Arc::new(move |jobs| {
+                let (db, clock, pepper) = (d.clone(), c.clone(), p.clone());
+                Box::pin(async move { crate::enqueue::enqueue_many(&db, &clock, &pepper, jobs).await })
+            }),
+            |gathered, next| next.key.is_none() || gathered.iter().all(|j| j.key != next.key),
+        );
+        Self { db, clock, pepper, singles }
+    }
+
+    /// The store.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Time.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Makes one job; durable when this returns. Concurrent calls of one process share a commit.
+    pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, DbError> {
+        self.singles.call(job).await
+    }
+
+    /// Makes many jobs in one commit; one answer each, in order. The same rules as [`Queue::enqueue`].
+    pub async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, DbError> {
+        crate::enqueue::enqueue_many(&self.db, &self.clock, &self.pepper, jobs).await
+    }
+}
+
+/// The first 128 bits of HMAC-SHA256 over tenant, kind and key: what the register keeps instead of the key.
+pub(crate) fn key_hash(pepper: &[u8], tenant: &str, kind: &str, key: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(pepper).expect("HMAC takes a key of any length");
+    for part in [tenant, kind, key] {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    mac.finalize().into_bytes()[..16].to_vec()
+}
+
+/// The first 128 bits of SHA-256 over what makes two requests the same request.
+pub(crate) fn digest(job: &NewJob) -> Vec<u8> {
+    let canonical = serde_json::json!([
+        job.kind,
+        job.tenant,
+        canonical_args(&job.args),
+        job.queue,
+        job.tags,
+        job.priority,
+        job.run_at,
+        job.deadline,
+        job.max_attempts
+    ]);
+    Sha256::digest(canonical.to_string().as_bytes())[..16].to_vec()
+}
+
+/// Objects compare without regard to the order of their members.
+fn canonical_args(args: &str) -> serde_json::Value {
+    serde_json::from_str(args).unwrap_or_else(|_| serde_json::Value::String(args.to_owned()))
+}
+
+/// Bytes inside JSON input: hex for Postgres (`decode(…, 'hex')`), base64url text elsewhere.
+pub(crate) fn encode(bytes: &[u8], engine: Engine) -> String {
+    if engine == Engine::Postgres { crate::db::migrate::hex(bytes) } else { URL_SAFE_NO_PAD.encode(bytes) }
+}

@@ -1,0 +1,7 @@
+-- params: none
+-- Workers that are not live and yet have running jobs: a claim that committed after its worker was declared dead; index jobs_running.
+select distinct j.worker
+from jobs j
+where j.state = 'running' and not exists (select 1 from workers w where w.id = j.worker and w.state = 'live')
+order by j.worker
+limit 100

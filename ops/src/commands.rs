@@ -1,0 +1,18 @@
+//! One file per command. Those that make or prove something open the store directly; the rest ask the HTTP API, so they
+//! see what the API sees and work from anywhere.
+
+pub mod apis;
+pub mod audit;
+pub mod check_config;
+pub mod completions;
+pub mod config_init;
+pub mod doctor;
+pub mod health;
+pub mod jobs;
+pub mod keys;
+pub mod ledger;
+pub mod lists;
+pub mod migrate;
+pub mod serve;
+pub mod settlements;
+pub mod tenants;

@@ -1,0 +1,1 @@
+//! The built `clawr` binary as processes: started, watched, killed.

@@ -1,0 +1,9 @@
+//! Support for the tests of the whole: private stores, the built binary as processes, recorded events.
+
+pub mod binary;
+pub mod d1_fake;
+pub mod fixtures;
+pub mod postgres;
+pub mod stores;
+pub mod workerd;
+pub mod workers;

@@ -1,0 +1,9 @@
+//! One suite for all stores. `CLAWR_TEST_STORES` says which; a behaviour is written once and every store earns it.
+
+mod commit;
+mod lost_reply;
+mod outcome;
+mod portability;
+mod queue;
+mod rescue;
+mod support;

@@ -1,0 +1,88 @@
+//! Duties: reconcilers that take no input, are idempotent, periodic, and need no leader.
+
+use crate::process::Shared;
+use clawr_engine::clock::Sync;
+use clawr_engine::liveness::{DEAD_AFTER, Rescuer};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How often the rescuer looks.
+const RESCUE_EVERY: Duration = Duration::from_secs(1);
+/// How often the clock is compared with the store's.
+const CLOCK_EVERY: Duration = Duration::from_secs(10);
+/// How often cancels of running jobs are looked for.
+const CANCELS_EVERY: Duration = Duration::from_secs(1);
+/// How often unsealed audit entries are sealed.
+const SEAL_EVERY: Duration = Duration::from_millis(500);
+/// How often old operation ids are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// Operation ids are kept far longer than any commit is repeated.
+const OPS_KEPT_US: i64 = 7 * 86_400 * 1_000_000;
+
+/// Starts all duties; they end when `stop` turns true.
+pub(crate) fn start(shared: &Arc<Shared>, stop: &watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
+    let duty = |every, work| tokio::spawn(periodic(every, shared.clone(), stop.clone(), work));
+    let rescuer = tokio::spawn(rescue(shared.clone(), stop.clone()));
+    vec![
+        rescuer,
+        duty(CLOCK_EVERY, |s| Box::pin(async move { sync_clock(&s).await })),
+        duty(CANCELS_EVERY, |s| Box::pin(async move { cancels(&s).await })),
+        duty(SEAL_EVERY, |s| Box::pin(async move { seal(&s).await })),
+        duty(PRUNE_EVERY, |s| Box::pin(async move { prune(&s).await })),
+    ]
+}
+
+type Work = fn(Arc<Shared>) -> futures::future::BoxFuture<'static, anyhow::Result<()>>;
+
+async fn periodic(every: Duration, shared: Arc<Shared>, mut stop: watch::Receiver<bool>, work: Work) {
+    while !*stop.borrow() {
+        if let Err(error) = work(shared.clone()).await {
+            tracing::warn!("a duty failed and will run again: {error:#}");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            _ = stop.wait_for(|s| *s) => {}
+        }
+    }
+}
+
+async fn rescue(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let host = shared.host();
+    let mut rescuer = Rescuer::new(shared.queue.clone(), &host, DEAD_AFTER);
+    while !*stop.borrow() {
+        if let Err(error) = rescuer.pass().await {
+            tracing::warn!("failed to look for dead workers: {error}");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RESCUE_EVERY) => {}
+            _ = stop.wait_for(|s| *s) => {}
+        }
+    }
+}
+
+async fn sync_clock(shared: &Shared) -> anyhow::Result<()> {
+    let asked = Instant::now();
+    let sample = shared.queue.db().sample_time().await?;
+    if let Sync::Doubted(jump_us) = shared.queue.clock().sample(sample, asked.elapsed()) {
+        tracing::warn!(jump_us, "the store's clock seems to have jumped; waiting for a second sample");
+    }
+    Ok(())
+}
+
+async fn cancels(shared: &Shared) -> anyhow::Result<()> {
+    for id in shared.queue.cancels_asked(&shared.worker_id()).await? {
+        shared.cancel(&id);
+    }
+    Ok(())
+}
+
+async fn seal(shared: &Shared) -> anyhow::Result<()> {
+    while clawr_domain::audit::seal(shared.queue.db()).await? > 0 {}
+    Ok(())
+}
+
+async fn prune(shared: &Shared) -> anyhow::Result<()> {
+    shared.queue.prune_ops(shared.queue.clock().now() - OPS_KEPT_US).await?;
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! One job's life under a lease: decode, run, settle, commit.
+//!
+//! The handler runs in a task of its own, so a panic is an answer and not the end of the pool. Every way a run can end
+//! meets in one commit under the fence. What the handler read may have gone stale (run again at once, a few times, no
+//! attempt used), its writes may be refused (the kind says what that means), the lease may be somebody else's by now
+//! (drop everything).
+
+use crate::held::{Held, Hold};
+use clawr_domain::ports::Ports;
+use clawr_engine::backoff::random_below;
+use clawr_engine::db::DbError;
+use clawr_engine::job::{Claimed, State};
+use clawr_engine::kind::{Entry, Fatal, Finish, Outcome, Policy, Registry, RetryAfter, Run};
+use clawr_engine::outcome::{Answer, Finisher, Settled, Transition};
+use clawr_engine::queue::Queue;
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A run whose reads went stale is repeated at once this often; then it is snoozed.
+const RERUNS_MAX: i64 = 5;
+/// Failed attempts kept with a job.
+const ERRORS_KEPT: usize = 10;
+/// Bytes kept of one error's chain.
+const ERROR_BYTES: usize = 2_000;
+
+/// Runs claimed jobs. Cheap to clone.
+#[derive(Clone)]
+pub struct Executor {
+    pub(crate) queue: Queue,
+    pub(crate) registry: Registry<Ports>,
+    pub(crate) ports: Ports,
+    pub(crate) finisher: Finisher,
+    pub(crate) held: Held,
+}
+
+/// How a handler's run ended.
+enum Ended {
+    Finished(Finish),
+    Failed(anyhow::Error),
+    Panicked(String),
+    TimedOut(Duration),
+    Interrupted,
+}
+
+impl Executor {
+    /// Runs one job to a durable end of this attempt. Returns when the store has answered.
+    pub async fn execute(&self, job: Claimed) {
+        let hold = self.held.hold(&job.id);
+        let mut job = Arc::new(job);
+        loop {
+            let settled = self.attempt(&job, &hold).await;
+            #[cfg(feature = "failpoints")]
+            crash_before_commit();
+            let Some(refusal) = self.commit(settled).await else { return };
+            match self.next(&job, &refusal) {
+                Next::Again(rerun) => job = Arc::new(rerun),
+                Next::Settle(settled) => return self.commit_last(*settled).await,
+            }
+        }
+    }
+
+    /// Gives a claimed job back that was never started; burns no attempt.
+    pub async fn give_back(&self, job: Claimed) {
+        let job = Arc::new(job);
+        self.commit_last(stay(&job, State::Available, job.run_at, -1, "given back")).await;
+    }
+
+    async fn attempt(&self, job: &Arc<Claimed>, hold: &Hold) -> Settled {
+        if job.deadline != 0 && job.deadline < self.queue.clock().now() {
+            return self.dead(job, "deadline", "not started before its deadline");
+        }
+        match self.decode(job) {
+            Ok((entry, args)) => {
+                let ended = self.run(&entry, args, job, hold).await;
+                self.settle(&entry, job, ended)
+            }
+            Err(why) => self.dead(job, "undecodable", &why),
+        }
+    }
+
+    fn decode(&self, job: &Claimed) -> Result<(Entry<Ports>, Json), String> {
+        let entry = self.registry.get(&job.kind).ok_or_else(|| format!("this binary has no kind {}", job.kind))?;
+        let args: Json = serde_json::from_str(job.args.as_ref()?).map_err(|e| format!("args are not JSON: {e}"))?;
+        entry.check(&args)?;
+        Ok((entry.clone(), args))
+    }
+
+    async fn run(&self, entry: &Entry<Ports>, args: Json, job: &Arc<Claimed>, hold: &Hold) -> Ended {
+        let (queue, mut cancelled) = (&self.queue, hold.cancelled.clone());
+        let run = Run { job: job.clone(), db: queue.db().clone(), clock: queue.clock().clone(), cancelled: cancelled.clone() };
+        let mut handler = tokio::spawn(entry.start(args, run, self.ports.clone()));
+        let limit = entry.policy.attempt_timeout;
+        tokio::select! {
+            joined = &mut handler => match joined {
+                Ok(Ok(finish)) => Ended::Finished(finish),
+                Ok(Err(error)) => Ended::Failed(error),
+                Err(join) => Ended::Panicked(panic_text(join)),
+            },
+            () = tokio::time::sleep(limit) => {
+                handler.abort();
+                Ended::TimedOut(limit)
+            }
+            _ = cancelled.wait_for(|c| *c) => {
+                handler.abort();
+                Ended::Interrupted
+            }
+        }
+    }
+
+    fn settle(&self, entry: &Entry<Ports>, job: &Arc<Claimed>, ended: Ended) -> Settled {
+        match ended {
+            Ended::Finished(finish) => self.finished(job, finish),
+            Ended::Failed(error) => self.failed(entry.policy, job, &error),
+            Ended::Panicked(text) => self.retry(entry.policy, job, "panic", &text, None),
+            Ended::TimedOut(limit) => self.retry(entry.policy, job, "timeout", &format!("attempt took longer than {limit:?}"), None),
+            Ended::Interrupted => stay(job, State::Available, job.run_at, -1, "interrupted"),
+        }
+    }
+
+    fn finished(&self, job: &Arc<Claimed>, finish: Finish) -> Settled {
+        let transition = self.transition(job, finish.outcome);
+        Settled { job: job.clone(), transition, writes: finish.writes, follow_ups: finish.follow_ups }
+    }
+
+    fn transition(&self, job: &Claimed, outcome: Outcome) -> Transition {
+        match outcome {
+            Outcome::Done(result) => {
+                let result = if result.is_null() { String::new() } else { result.to_string() };
+                Transition::End { state: State::Completed, reason: String::new(), result, errors: None }
+            }
+            Outcome::Snooze(pause) => {
+                let run_at = self.queue.clock().now() + micros(pause);
+                let reason = "snoozed".to_owned();
+                Transition::Stay { state: State::Scheduled, run_at, attempts: -1, reruns: job.reruns, reason, errors: None }
+            }
+            Outcome::Cancel(reason) => Transition::End { state: State::Cancelled, reason, result: String::new(), errors: None },
+        }
+    }
+
+    fn failed(&self, policy: Policy, job: &Arc<Claimed>, error: &anyhow::Error) -> Settled {
+        let text = format!("{error:#}");
+        if error.downcast_ref::<Fatal>().is_some() {
+            return self.dead(job, "fatal", &text);
+        }
+        let after = error.downcast_ref::<RetryAfter>().map(|r| r.after.min(policy.backoff_max));
+        self.retry(policy, job, "error", &text, after)
+    }
+
+    fn retry(&self, policy: Policy, job: &Arc<Claimed>, class: &str, text: &str, after: Option<Duration>) -> Settled {
+        if job.attempt >= job.max_attempts {
+            return self.dead(job, "attempts_exhausted", text);
+        }
+        let now = self.queue.clock().now();
+        let pause = after.map_or_else(|| backoff_us(policy, job.attempt), micros);
+        let mut settled = stay(job, State::Retryable, now + pause, 0, class);
+        if let Transition::Stay { errors, .. } = &mut settled.transition {
+            *errors = Some(history(job, class, text, now));
+        }
+        settled
+    }
+
+    fn dead(&self, job: &Arc<Claimed>, reason: &str, text: &str) -> Settled {
+        let errors = Some(history(job, reason, text, self.queue.clock().now()));
+        let transition = Transition::End { state: State::Dead, reason: reason.to_owned(), result: String::new(), errors };
+        Settled { job: job.clone(), transition, writes: Vec::new(), follow_ups: Vec::new() }
+    }
+
+    /// `Some` = the outcome was refused and the lease still holds. Everything else is final and told here.
+    async fn commit(&self, settled: Settled) -> Option<DbError> {
+        let (id, kind) = (settled.job.id.clone(), settled.job.kind.clone());
+        match self.finisher.finish(settled).await {
+            Ok(Answer::Committed) => None,
+            Ok(Answer::LeaseLost) => {
+                tracing::warn!(job = id, kind, "the lease was lost; nothing was changed");
+                None
+            }
+            Ok(Answer::Refused(error)) => Some(error),
+            Err(error) => {
+                tracing::error!(job = id, kind, "gave up on an outcome, the job will be adopted: {error}");
+                None
+            }
+        }
+    }
+
+    /// Commits an outcome without writes, which nothing of ours refuses.
+    async fn commit_last(&self, settled: Settled) {
+        let id = settled.job.id.clone();
+        if let Some(error) = self.commit(settled).await {
+            tracing::error!(job = id, "an outcome without writes was refused, the job will be adopted: {error}");
+        }
+    }
+
+    /// What a refused outcome means.
+    fn next(&self, job: &Arc<Claimed>, error: &DbError) -> Next {
+        let name = match error {
+            DbError::Guard(name) | DbError::Unique(name) => name.as_str(),
+            _ => return Next::Settle(Box::new(self.dead(job, "refused", &error.to_string()))),
+        };
+        if name == "stale" && job.reruns < RERUNS_MAX {
+            return Next::Again(Claimed { reruns: job.reruns + 1, ..(**job).clone() });
+        }
+        if name == "stale" {
+            let pause = 1_000_000 + i64::try_from(random_below(1_000_000)).unwrap_or(0);
+            return Next::Settle(Box::new(stay(job, State::Scheduled, self.queue.clock().now() + pause, -1, "stale")));
+        }
+        let outcome = self.registry.get(&job.kind).and_then(|entry| (entry.on_refused)(name));
+        Next::Settle(Box::new(match outcome {
+            Some(outcome) => self.finished(job, Finish::as_outcome(outcome)),
+            None => self.dead(job, &format!("refused:{name}"), &error.to_string()),
+        }))
+    }
+}
+
+enum Next {
+    Again(Claimed),
+    Settle(Box<Settled>),
+}
+
+fn stay(job: &Arc<Claimed>, state: State, run_at: i64, attempts: i64, reason: &str) -> Settled {
+    let reruns = if reason == "stale" { 0 } else { job.reruns };
+    let transition = Transition::Stay { state, run_at, attempts, reruns, reason: reason.to_owned(), errors: None };
+    Settled { job: job.clone(), transition, writes: Vec::new(), follow_ups: Vec::new() }
+}
+
+/// Doubles from the policy's first pause to its longest, ±20 %.
+fn backoff_us(policy: Policy, attempt: i64) -> i64 {
+    let doublings = u32::try_from(attempt - 1).unwrap_or(0).min(30);
+    let base = micros(policy.backoff).saturating_mul(1 << doublings).min(micros(policy.backoff_max));
+    let spread = base / 5;
+    base - spread + i64::try_from(random_below(u64::try_from(2 * spread + 1).unwrap_or(1))).unwrap_or(0)
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
+/// The job's error history with one more entry, the oldest dropped beyond [`ERRORS_KEPT`].
+fn history(job: &Claimed, class: &str, text: &str, now: i64) -> String {
+    let mut all: Vec<Json> = serde_json::from_str(&job.errors).unwrap_or_default();
+    let text: String = text.chars().filter(|c| *c != '\0').take(ERROR_BYTES).collect();
+    all.push(json!({ "attempt": job.attempt, "at": now, "class": class, "error": text }));
+    let skip = all.len().saturating_sub(ERRORS_KEPT);
+    Json::Array(all.split_off(skip)).to_string()
+}
+
+fn panic_text(join: tokio::task::JoinError) -> String {
+    match join.try_into_panic() {
+        Ok(payload) => {
+            let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+            format!("panicked: {}", text.unwrap_or("without a message"))
+        }
+        Err(_) => "the handler's task was cancelled".to_owned(),
+    }
+}
+
+/// Fail point `before_commit`: the process dies between a handler's end and its commit.
+#[cfg(feature = "failpoints")]
+fn crash_before_commit() {
+    fail::fail_point!("before_commit", |_| std::process::abort());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_within_a_fifth_and_is_bounded() {
+        let policy = Policy { backoff: Duration::from_secs(1), backoff_max: Duration::from_secs(60), ..Policy::default() };
+        for (attempt, want) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (60, 60)] {
+            let got = backoff_us(policy, attempt);
+            let want = want * 1_000_000;
+            assert!((want - want / 5..=want + want / 5).contains(&got), "attempt {attempt}: {got}");
+        }
+    }
+}

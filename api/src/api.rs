@@ -3,6 +3,7 @@
 use crate::health::ReadyCache;
 use crate::metrics::Counters;
 use crate::tenants::Names;
+use axum::body::Bytes;
 use clawr_domain::access::{Pepper, Verifier};
 use clawr_domain::ports::Ports;
 use clawr_domain::settlement::Intake;
@@ -11,7 +12,7 @@ use clawr_engine::db::Db;
 use clawr_engine::kind::Registry;
 use clawr_engine::queue::Queue;
 use futures::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
@@ -102,6 +103,8 @@ struct Inner {
     waiters: Arc<Semaphore>,
     ready: ReadyCache,
     names: Names,
+    document: OnceLock<Bytes>,
+    docs_page: OnceLock<Bytes>,
     draining: watch::Sender<bool>,
 }
 
@@ -113,7 +116,9 @@ impl Api {
         let counters = Counters::new(crate::routes::paths(&settings.base_path));
         let (draining, _) = watch::channel(false);
         let (ready, names) = (ReadyCache::default(), Names::default());
-        Self { inner: Arc::new(Inner { parts, settings, counters, in_flight, waiters, ready, names, draining }) }
+        let (document, docs_page) = (OnceLock::new(), OnceLock::new());
+        let inner = Inner { parts, settings, counters, in_flight, waiters, ready, names, document, docs_page, draining };
+        Self { inner: Arc::new(inner) }
     }
 
     /// From here on long polls answer at once and `/readyz` says no, so that a graceful stop is a quick one.
@@ -169,6 +174,16 @@ impl Api {
     /// One permit for each long poll; they may take a quarter of all requests.
     pub(crate) fn waiters(&self) -> &Arc<Semaphore> {
         &self.inner.waiters
+    }
+
+    /// The document as text, made once.
+    pub(crate) fn document(&self) -> &Bytes {
+        self.inner.document.get_or_init(|| crate::openapi::document(self.settings()).to_string().into())
+    }
+
+    /// The document as a page, made once.
+    pub(crate) fn docs_page(&self) -> &OnceLock<Bytes> {
+        &self.inner.docs_page
     }
 
     /// What tenants are called.

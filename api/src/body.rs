@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
+/// Room made on the word of a header alone.
+const FIRST_ROOM: usize = 16_384;
 
 /// The whole body as it came, promised to be JSON by its content type.
 pub struct Raw(pub Vec<u8>);
@@ -73,7 +75,7 @@ fn announced(headers: &HeaderMap) -> usize {
 }
 
 async fn gather(body: Body, announced: usize, most: usize) -> Result<Vec<u8>, Problem> {
-    let mut all = Vec::with_capacity(announced);
+    let mut all = Vec::with_capacity(announced.min(FIRST_ROOM));
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "body_broken", "the body broke off"))?;

@@ -6,6 +6,7 @@ use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::routes::{self, Route};
 use askama::Template;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{Html, IntoResponse};
@@ -48,9 +49,13 @@ struct Line {
     problems: String,
 }
 
-async fn docs(State(api): State<Api>, _: NoQuery) -> Result<Html<String>, Problem> {
+async fn docs(State(api): State<Api>, _: NoQuery) -> Result<Html<Bytes>, Problem> {
+    if let Some(page) = api.docs_page().get() {
+        return Ok(Html(page.clone()));
+    }
     let page = DocsPage { base: api.settings().base_path.clone(), version: env!("CARGO_PKG_VERSION"), groups: groups() };
-    page.render().map(Html).map_err(|error| Problem::internal(&error))
+    let text = page.render().map_err(|error| Problem::internal(&error))?;
+    Ok(Html(api.docs_page().get_or_init(|| text.into()).clone()))
 }
 
 fn groups() -> Vec<Group> {

@@ -4,7 +4,7 @@ use crate::api::Api;
 use crate::auth::{Admin, Caller, Can};
 use crate::body::{Input, MaybeInput};
 use crate::fields::Fields;
-use crate::idempotency;
+use crate::idempotency::{self, Turn};
 use crate::openapi::Doc;
 use crate::page;
 use crate::path::Id;
@@ -39,7 +39,12 @@ pub fn routes() -> Vec<Route> {
         Route::post(
             "/v1/keys/{id}/rotate",
             rotate,
-            doc("Issue a successor; the old key ends after the overlap").may_take("Rotation").gives(201, "IssuedKey").refuses(&[409]),
+            doc("Issue a successor; the old key ends after the overlap")
+                .with(&["IdempotencyKey"])
+                .may_take("Rotation")
+                .gives(201, "IssuedKey")
+                .gives(200, "IssuedKey")
+                .refuses(&[409]),
         ),
         Route::delete("/v1/keys/{id}", revoke, doc("End a key, everywhere within 5 s").gives(204, "")),
     ]
@@ -57,13 +62,18 @@ async fn create(State(api): State<Api>, caller: Can<Admin>, _: NoQuery, headers:
     let tenant_id = caller.tenant_id(&api, tenant.as_deref()).await?.unwrap_or_default();
     let turn = idempotency::turn(&api, &caller, "keys", &headers, &input.raw).await?;
     if let Some(id) = turn.object() {
-        let key = keys::get(api.db(), caller.scope(), id).await?;
-        return Ok(turn.mark(Json(view(&key, key.tenant.clone(), None)).into_response()));
+        return again(&api, &caller, &turn, id).await;
     }
     let actor = caller.actor();
     let issued = issuer!(api, caller, actor).create(NewKey { tenant_id, ..new }).await?;
     turn.note(&api, &issued.key.id).await;
     Ok((StatusCode::CREATED, Json(secret_view(&api, &caller, &issued).await?)).into_response())
+}
+
+/// The key of a request that came before, without its secrets.
+async fn again(api: &Api, caller: &Caller, turn: &Turn, id: &str) -> Result<Response, Problem> {
+    let key = keys::get(api.db(), caller.scope(), id).await?;
+    Ok(turn.mark(Json(view(&key, key.tenant.clone(), None)).into_response()))
 }
 
 fn asked(value: Value) -> Result<(NewKey, Option<String>), Problem> {
@@ -91,7 +101,9 @@ async fn list(State(api): State<Api>, caller: Can<Admin>, mut query: Query) -> R
     let listed = keys::list(api.db(), caller.scope(), &page).await?;
     let full = |key: Key| {
         let mut body = view(&key, key.tenant.clone(), None);
-        body.as_object_mut().map(|fields| fields.retain(|name, _| name != "secret" && name != "signing_secret"));
+        if let Some(fields) = body.as_object_mut() {
+            fields.retain(|name, _| name != "secret" && name != "signing_secret");
+        }
         body
     };
     Ok(page::answer(listed, full))
@@ -102,13 +114,20 @@ async fn rotate(
     caller: Can<Admin>,
     Id(id): Id,
     _: NoQuery,
+    headers: HeaderMap,
     MaybeInput(input): MaybeInput,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::of(input.unwrap_or_else(|| json!({})), "");
     let overlap = fields.int("overlap_hours", 0..=168);
     fields.finish()?;
+    let same = overlap.map(|hours| hours.to_string()).unwrap_or_default();
+    let turn = idempotency::turn(&api, &caller, &format!("keys/{id}/rotate"), &headers, same.as_bytes()).await?;
+    if let Some(id) = turn.object() {
+        return again(&api, &caller, &turn, id).await;
+    }
     let actor = caller.actor();
     let issued = issuer!(api, caller, actor).rotate(&id, overlap).await?;
+    turn.note(&api, &issued.key.id).await;
     Ok((StatusCode::CREATED, Json(secret_view(&api, &caller, &issued).await?)).into_response())
 }
 

@@ -65,11 +65,12 @@ pub async fn around(State(api): State<Api>, mut request: Request, next: Next) ->
     let route = api.counters().route(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
     let context = Arc::new(Context::of(request.headers(), &api));
     request.extensions_mut().insert(context.clone());
-    let path = request.uri().path().len().min(200);
-    let place = format!("{} {}", request.method(), request.uri().path().get(..path).unwrap_or_default());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut response = within_limits(&api, request, next).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        audit(&api, &context, &problem, &place).await;
+        if problem.is_audited {
+            audit(&api, &context, &problem, format!("{method} {}", uri.path())).await;
+        }
         response = told(response, &problem, &context.id);
     }
     dress(response.headers_mut(), &context.id);
@@ -79,8 +80,8 @@ pub async fn around(State(api): State<Api>, mut request: Request, next: Next) ->
 
 /// Runs the handler with room, in time, and over a net.
 async fn within_limits(api: &Api, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_probe = path.ends_with("/healthz") || path.ends_with("/readyz");
+    let path = request.uri().path().strip_prefix(api.settings().base_path.as_str()).unwrap_or_default();
+    let is_probe = path == "/healthz" || path == "/readyz";
     let permit = api.in_flight().clone().try_acquire_owned();
     if permit.is_err() && !is_probe {
         return Problem::unavailable("overloaded", "too many requests at once; nothing was done, try again", 1).into_response();
@@ -104,8 +105,9 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Refusals after authentication are audited one by one; before it they are only counted.
-async fn audit(api: &Api, context: &Context, problem: &Problem, place: &str) {
-    let Some(who) = context.who.get().filter(|_| problem.is_audited) else { return };
+async fn audit(api: &Api, context: &Context, problem: &Problem, place: String) {
+    let Some(who) = context.who.get() else { return };
+    let place: String = place.chars().take(200).collect();
     let metadata = serde_json::json!({"code": problem.code, "detail": problem.detail, "route": place});
     refused(api, context, who, metadata).await;
 }

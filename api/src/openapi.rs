@@ -5,8 +5,9 @@
 use crate::api::{Api, Settings};
 use crate::query::NoQuery;
 use crate::routes::{self, Route};
-use axum::Json;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 
 const SCHEMAS: &str = include_str!("openapi/schemas.json");
@@ -102,8 +103,8 @@ pub fn routes() -> Vec<Route> {
     vec![Route::get("/openapi.json", openapi, Doc::new("about", "This document").gives(200, "AnyObject"))]
 }
 
-async fn openapi(State(api): State<Api>, _: NoQuery) -> Json<Value> {
-    Json(document(api.settings()))
+async fn openapi(State(api): State<Api>, _: NoQuery) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], api.document().clone())
 }
 
 /// The OpenAPI 3.1 document of all routes.

@@ -7,13 +7,18 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use clawr_domain::refusal::{FieldError, Problem as Refused};
 use clawr_engine::db::DbError;
+use std::ops::Deref;
 
 /// In front of every `type`.
 pub const TYPE_PREFIX: &str = "urn:clawr:problem:";
 
-/// One refusal.
+/// One refusal; small, because it travels in results.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Facts>);
+
+/// What a refusal says.
+#[derive(Clone, Debug)]
+pub struct Facts {
     /// The status of the answer.
     pub status: StatusCode,
     /// Stable, in snake case.
@@ -32,10 +37,18 @@ pub struct Problem {
     challenge: &'static str,
 }
 
+impl Deref for Problem {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.0
+    }
+}
+
 impl Problem {
     /// A refusal with a sentence.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Facts {
             status,
             code,
             detail: detail.into(),
@@ -44,13 +57,18 @@ impl Problem {
             about: None,
             is_audited: false,
             challenge: "Bearer realm=\"clawr\"",
-        }
+        }))
+    }
+
+    fn but(mut self, change: impl FnOnce(&mut Facts)) -> Self {
+        change(&mut self.0);
+        self
     }
 
     /// 422, naming the places.
     pub fn invalid(code: &'static str, errors: Vec<FieldError>) -> Self {
         let detail = errors.first().map(|e| format!("{} {}", place(&e.pointer), e.detail)).unwrap_or_default();
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail) }
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).but(|facts| facts.errors = errors)
     }
 
     /// 422, naming one place.
@@ -61,7 +79,7 @@ impl Problem {
     /// 400 for a query parameter.
     pub fn query(name: &str, detail: impl Into<String>) -> Self {
         let errors = vec![FieldError::new(format!("/{name}"), detail)];
-        Self { status: StatusCode::BAD_REQUEST, ..Self::invalid("invalid_query", errors) }
+        Self::invalid("invalid_query", errors).with_status(StatusCode::BAD_REQUEST)
     }
 
     /// 401, which says nothing about what was wrong.
@@ -71,12 +89,12 @@ impl Problem {
 
     /// 401 for a browser, which then asks for the key.
     pub fn unauthorized_browser() -> Self {
-        Self { challenge: "Basic realm=\"clawr\", charset=\"UTF-8\"", ..Self::unauthorized() }
+        Self::unauthorized().but(|facts| facts.challenge = "Basic realm=\"clawr\", charset=\"UTF-8\"")
     }
 
     /// 403, audited.
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { is_audited: true, ..Self::new(StatusCode::FORBIDDEN, code, detail) }
+        Self::new(StatusCode::FORBIDDEN, code, detail).audited()
     }
 
     /// 404, also for what belongs to somebody else.
@@ -91,7 +109,7 @@ impl Problem {
 
     /// 503, worth trying again after this many seconds.
     pub fn unavailable(code: &'static str, detail: &str, retry_after_s: u32) -> Self {
-        Self { retry_after_s: Some(retry_after_s), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail) }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).but(|facts| facts.retry_after_s = Some(retry_after_s))
     }
 
     /// 500, with everything in the log only.
@@ -102,17 +120,17 @@ impl Problem {
 
     /// The same with another status.
     pub fn with_status(self, status: StatusCode) -> Self {
-        Self { status, ..self }
+        self.but(|facts| facts.status = status)
     }
 
     /// Names what the refusal is about, in a member of its own.
     pub fn about(self, name: &'static str, id: String) -> Self {
-        Self { about: Some((name, id)), ..self }
+        self.but(|facts| facts.about = Some((name, id)))
     }
 
     /// Adds an entry to the audit trail.
     pub fn audited(self) -> Self {
-        Self { is_audited: true, ..self }
+        self.but(|facts| facts.is_audited = true)
     }
 
     /// The body, with the request's id as `instance`.

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// How long the head of a request may take to arrive.
 const HEAD_ARRIVAL: Duration = Duration::from_secs(10);
@@ -26,7 +26,8 @@ const GRACE: Duration = Duration::from_secs(15);
 pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
-    let builder = builder();
+    let (ending, _) = watch::channel(false);
+    let builder = Arc::new(builder());
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -35,16 +36,23 @@ pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output 
         };
         let Some((stream, permit)) = accepted else { continue };
         let service = TowerToHyperService::new(app.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let (builder, watcher, mut ended) = (builder.clone(), graceful.watcher(), ending.subscribe());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("a connection ended: {error}");
+            let speaks = tokio::select! {
+                speaks = begins(&stream) => speaks,
+                _ = ended.wait_for(|e| *e) => false,
+            };
+            if speaks {
+                let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+                if let Err(error) = connection.await {
+                    tracing::debug!("a connection ended: {error}");
+                }
             }
             drop(permit);
         });
     }
     drop(listener);
+    ending.send_replace(true);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some connections did not end within {} s", GRACE.as_secs());
     }
@@ -63,6 +71,23 @@ fn builder() -> Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10));
     builder
+}
+
+/// Whether the client says within 10 s which version of HTTP it speaks. The server below has no time limit for that.
+async fn begins(stream: &TcpStream) -> bool {
+    const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let said = async {
+        let mut seen = [0; PREFACE.len()];
+        loop {
+            match stream.peek(&mut seen).await {
+                Ok(0) | Err(_) => return false,
+                Ok(n) if n == PREFACE.len() || seen[..n] != PREFACE[..n] => return true,
+                // so far it could be either, and a peek does not wait for more
+                Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    tokio::time::timeout(HEAD_ARRIVAL, said).await.unwrap_or(false)
 }
 
 /// The next connection, once there is room for it. A failed accept (out of file descriptors) pauses instead of spinning.

@@ -43,7 +43,8 @@ pub fn routes() -> Vec<Route> {
             doc("Settlements, newest first")
                 .needs("read")
                 .with(&["SettlementState", "Tenant", "Limit", "Cursor"])
-                .gives(200, "SettlementList"),
+                .gives(200, "SettlementList")
+                .refuses(&[404]),
         ),
         Route::get(
             "/v1/settlements/{id}",

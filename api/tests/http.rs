@@ -7,6 +7,7 @@ mod http {
     mod others;
     mod pages;
     mod schema;
+    mod serving;
     mod settlements;
     mod support;
 }

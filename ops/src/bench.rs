@@ -1,29 +1,85 @@
-//! `bench`: what this machine can do, measured.
+//! `bench`: what this machine can do, measured on a scratch store; figures are told with what they must be judged by.
 
-use crate::config::Config;
-use crate::exit::{Exit, Failure};
+mod http;
+mod intake;
+mod measure;
+mod noop;
+mod queue;
+mod report;
+mod scratch;
+
+use crate::cli::Context;
+use crate::exit::Exit;
+use crate::out::say;
 use clap::{Args, Subcommand};
+use report::Report;
+use scratch::Scratch;
+
+const EXAMPLES: &str = "\
+Examples:
+  clawr bench queue                                          on a temporary SQLite file
+  clawr bench queue --store postgres://me@127.0.0.1/scratch  in its schema clawr_bench
+  clawr bench intake --seconds 30 --check                    exit 1 if a floor is missed";
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct BenchArgs {
     #[command(subcommand)]
     command: BenchCommand,
+    /// The scratch store; default a temporary SQLite file. Postgres: a schema `clawr_bench` is made in it
+    #[arg(long, global = true, value_name = "URL")]
+    store: Option<String>,
+    /// Exit 1 if a figure misses the floor of a quiet two-core machine
+    #[arg(long, global = true)]
+    check: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
     /// Jobs made, claimed and finished per second
-    Queue,
-    /// Settlement reports taken in per second
-    Intake,
+    Queue {
+        /// Jobs that are bulk-enqueued and drained
+        #[arg(long, default_value_t = 100_000)]
+        jobs: usize,
+        /// Seconds of single enqueues by 16 writers
+        #[arg(long, default_value_t = 5)]
+        enqueue_secs: u64,
+        /// Jobs whose pickup by an idle worker is timed
+        #[arg(long, default_value_t = 200)]
+        pickups: usize,
+    },
+    /// Settlement reports taken in per second, signed, over HTTP, with workers posting them
+    Intake {
+        /// How long
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Connections side by side
+        #[arg(long, default_value_t = 32)]
+        connections: usize,
+    },
 }
 
 /// Runs it.
-pub async fn run(args: BenchArgs, _config: Config) -> anyhow::Result<Exit> {
-    let what = match args.command {
-        BenchCommand::Queue => "queue",
-        BenchCommand::Intake => "intake",
+pub async fn run(args: BenchArgs, context: &Context) -> anyhow::Result<Exit> {
+    let scratch = Scratch::make(context, args.store.as_deref())?;
+    let house = scratch.open().await?;
+    let engine = house.db.engine();
+    let mut report = Report::new(context.out.is_json());
+    let (name, floors) = match args.command {
+        BenchCommand::Queue { jobs, enqueue_secs, pickups } => {
+            let plan = queue::Plan { jobs, enqueue_secs, pickups };
+            queue::run(&house.queue, &scratch.config.store, scratch.folder(), &plan, &mut report).await?;
+            ("queue", queue::floors(engine))
+        }
+        BenchCommand::Intake { seconds, connections } => {
+            intake::run(&house, &scratch, seconds, connections, &mut report).await?;
+            ("intake", intake::floors())
+        }
     };
-    Err(Failure::new(Exit::Failed, format!("bench {what} is not part of this build")).into())
+    house.db.close().await;
+    context.out.json(&report.json(name, &scratch.config.store.url.to_string()))?;
+    let misses = report.misses(floors);
+    misses.iter().for_each(|miss| say(&format!("below the floor: {miss}")));
+    Ok(if args.check && !misses.is_empty() { Exit::Failed } else { Exit::Done })
 }

@@ -177,7 +177,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Workers(args) => lists::workers(args, context).await,
         Command::Queues(args) => lists::queues(args, context).await,
         Command::Health(args) => health::run(args, context).await,
-        Command::Bench(args) => bench::run(args, context.config()?).await,
+        Command::Bench(args) => bench::run(args, &context).await,
         Command::Completions(args) => completions::completions::<Cli>(args, &context),
         Command::Man => completions::man::<Cli>(&context),
     }

@@ -86,11 +86,11 @@ impl Environment {
 }
 
 fn is_setting(name: &str) -> bool {
-    let ignored = |pattern: &&str| match pattern.strip_suffix('*') {
+    let ignored = |pattern: &str| match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
-        None => name == *pattern,
+        None => name == pattern,
     };
-    name.starts_with("CLAWR_") && !NOT_SETTINGS.iter().any(|p| ignored(&p))
+    name.starts_with("CLAWR_") && !NOT_SETTINGS.iter().any(|p| ignored(p))
 }
 
 /// What the command line says about the configuration.

@@ -5,9 +5,12 @@
 
 mod count;
 mod post;
-mod record;
+pub mod record;
 mod stage;
 mod verdict;
+
+pub use record as recorded;
+pub use stage::{chain_values, people};
 
 use crate::cli::Context;
 use crate::exit::Exit;

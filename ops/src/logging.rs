@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging for this process; the second call changes nothing.
 pub fn start(log: &Log, no_colour: bool) {
     let terminal = std::io::stderr().is_terminal();
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(quieted(&log.level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let is_json = match log.format {
         LogFormat::Json => true,
@@ -18,6 +18,12 @@ pub fn start(log: &Log, no_colour: bool) {
     if started.is_err() {
         tracing::debug!("logging was started before");
     }
+}
+
+/// A bare level is meant for us: libraries underneath say only what is wrong with them.
+fn quieted(level: &str) -> String {
+    let is_bare = ["off", "error", "warn", "info", "debug", "trace"].contains(&level);
+    if is_bare { format!("warn,clawr={level}") } else { level.to_owned() }
 }
 
 /// True for a level or a filter such as `info,clawr_engine=debug`.

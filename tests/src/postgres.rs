@@ -90,6 +90,7 @@ fn random() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
+#[expect(clippy::disallowed_methods, reason = "the tests are told by ops/test where the server is")]
 fn bin(program: &str) -> anyhow::Result<PathBuf> {
     if let Ok(folder) = std::env::var("CLAWR_TEST_PG_BIN") {
         return Ok(Path::new(&folder).join(program));

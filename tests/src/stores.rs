@@ -23,6 +23,7 @@ pub enum Kind {
 
 impl Kind {
     /// The stores named in `CLAWR_TEST_STORES`, all four without it. An unknown name fails.
+    #[expect(clippy::disallowed_methods, reason = "the tests are told by ops/test which stores to use")]
     pub fn selected() -> Vec<Kind> {
         let names = std::env::var("CLAWR_TEST_STORES").unwrap_or_else(|_| "sqlite,postgres,d1-fake,workerd".into());
         names.split(',').map(|name| Kind::parse(name.trim())).collect()

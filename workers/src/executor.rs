@@ -54,7 +54,7 @@ impl Executor {
             crash_before_commit();
             let Some(refusal) = self.commit(settled).await else { return };
             match self.next(&job, &refusal) {
-                Next::Again(rerun) => job = Arc::new(rerun),
+                Next::Again(rerun) => job = Arc::from(rerun),
                 Next::Settle(settled) => return self.commit_last(*settled).await,
             }
         }
@@ -198,7 +198,7 @@ impl Executor {
             _ => return Next::Settle(Box::new(self.dead(job, "refused", &error.to_string()))),
         };
         if name == "stale" && job.reruns < RERUNS_MAX {
-            return Next::Again(Claimed { reruns: job.reruns + 1, ..(**job).clone() });
+            return Next::Again(Box::new(Claimed { reruns: job.reruns + 1, ..(**job).clone() }));
         }
         if name == "stale" {
             let pause = 1_000_000 + i64::try_from(random_below(1_000_000)).unwrap_or(0);
@@ -213,7 +213,7 @@ impl Executor {
 }
 
 enum Next {
-    Again(Claimed),
+    Again(Box<Claimed>),
     Settle(Box<Settled>),
 }
 

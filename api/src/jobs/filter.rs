@@ -64,9 +64,16 @@ impl Wanted {
         Ok(())
     }
 
-    /// Whether a job's args have what is wanted of them.
+    /// Whether the store finds more than is wanted, so that what it found must be looked at with [`Wanted::fits`].
+    pub fn is_coarse(&self) -> bool {
+        !self.args.is_empty() || !self.filter.tag.is_empty()
+    }
+
+    /// Whether a job's tags and args have what is wanted of them, to the letter.
     pub fn fits(&self, job: &Job) -> bool {
-        self.args.iter().all(|(path, value)| member(&job.args, path).is_some_and(|found| is(found, value)))
+        let tag = &self.filter.tag;
+        let tagged = tag.is_empty() || job.tags.as_array().is_some_and(|tags| tags.iter().any(|t| t.as_str() == Some(tag)));
+        tagged && self.args.iter().all(|(path, value)| member(&job.args, path).is_some_and(|found| is(found, value)))
     }
 }
 
@@ -81,7 +88,7 @@ fn member<'j>(args: &'j Json, path: &[String]) -> Option<&'j Json> {
 fn is(found: &Json, value: &str) -> bool {
     match found {
         Json::String(text) => text == value,
-        other => other.to_string() == value,
+        other => serde_json::from_str::<Json>(value).is_ok_and(|wanted| wanted == *other),
     }
 }
 

@@ -16,7 +16,7 @@ use clawr_engine::job::Job;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// A filter on args reads at most this many pages before it answers with what it has and a cursor.
+/// A filter on tags or args reads at most this many pages before it answers with what it has and a cursor.
 const PAGES_MAX: usize = 10;
 /// How often a long poll looks: often at first, then once a second.
 const LOOK_FIRST: Duration = Duration::from_millis(50);
@@ -38,11 +38,11 @@ pub(super) async fn list(State(api): State<Api>, caller: Can<Read>, mut query: Q
     Ok(page::page_of(items, next.as_deref()))
 }
 
-/// A page of jobs and the id behind which the next one begins. Args are looked at here, so a page may be a short one.
+/// A page of jobs and the id behind which the next one begins. Tags and args are looked at here, so a page may be a short one.
 async fn gather(api: &Api, caller: &Caller, wanted: &mut Wanted, limit: i64) -> Result<(Vec<Job>, Option<String>), Problem> {
     let most = usize::try_from(limit).unwrap_or(1);
     let mut found = Vec::new();
-    for _ in 0..if wanted.args.is_empty() { 1 } else { PAGES_MAX } {
+    for _ in 0..if wanted.is_coarse() { PAGES_MAX } else { 1 } {
         let jobs = api.queue().jobs(caller.scope(), &wanted.filter, limit).await?;
         let is_last = jobs.len() < most;
         for job in jobs {

@@ -137,6 +137,7 @@ async fn jobs_are_listed_filtered_and_paged() {
     let count = |page: super::support::Answer| page.body["items"].as_array().unwrap().len();
     assert_eq!(count(house.get("/v1/jobs?q=tag:t1+state:available+since:1h", &key).await), 3);
     assert_eq!(count(house.get("/v1/jobs?q=args.ms:5", &key).await), 1);
+    assert_eq!(count(house.get("/v1/jobs?q=tag:t%25", &key).await), 0);
     assert_eq!(count(house.get("/v1/jobs?q=state:dead", &key).await), 0);
     house.get("/v1/jobs?q=colour:red", &key).await.is(400, "invalid_query");
     house.get("/v1/jobs?limit=3&limit=4", &key).await.is(400, "invalid_query");

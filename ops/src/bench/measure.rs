@@ -2,11 +2,12 @@
 
 use clawr_engine::queue::Queue;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// `fdatasync` of 8 KiB writes per second, in the folder for temporary files.
-pub fn fsync_rate(length: Duration) -> anyhow::Result<f64> {
-    let mut file = tempfile::tempfile()?;
+/// `fdatasync` of 8 KiB writes per second in `folder`.
+pub fn fsync_rate(folder: &Path, length: Duration) -> anyhow::Result<f64> {
+    let mut file = std::fs::File::create(folder.join("fsync"))?;
     let (started, mut syncs) = (Instant::now(), 0_u32);
     while started.elapsed() < length {
         file.write_all(&[7; 8192])?;
@@ -52,7 +53,7 @@ impl Cpu {
 
 fn store_ticks() -> u64 {
     let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
-    let is_store = |path: &std::path::Path| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "postgres");
+    let is_store = |path: &Path| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "postgres");
     let paths = entries.flatten().map(|e| e.path()).filter(|p| is_store(p));
     paths.filter_map(|p| ticks_of(&p.join("stat").display().to_string())).sum()
 }

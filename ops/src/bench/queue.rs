@@ -13,6 +13,7 @@ use clawr_engine::kind::Registry;
 use clawr_engine::queue::Queue;
 use clawr_workers::process::{Settings, WorkerProcess};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const QUEUES: [&str; 4] = ["bench_a", "bench_b", "bench_c", "bench_d"];
@@ -32,12 +33,12 @@ pub struct Plan {
 }
 
 /// Runs every part; the store must be a scratch one.
-pub async fn run(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+pub async fn run(queue: &Queue, store: &DbConfig, folder: &Path, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     refuse_a_store_in_use(queue).await?;
     for (name, value) in queue.db().settings().await? {
         report.setting(&name, &value);
     }
-    report.figure("fsync_per_s", measure::fsync_rate(Duration::from_secs(1))?);
+    report.figure("fsync_per_s", measure::fsync_rate(folder, Duration::from_secs(1))?);
     report.figure("bare_commits_per_s", measure::commit_rate(queue, Duration::from_secs(1)).await?);
     bulk(queue, plan, report).await?;
     drain(queue, store, plan, report).await?;

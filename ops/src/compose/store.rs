@@ -6,12 +6,16 @@ use anyhow::Context;
 use clawr_domain::Page;
 use clawr_engine::clock::Clock;
 use clawr_engine::db::migrate::{self, Status};
-use clawr_engine::db::{Db, Scope, StoreUrl};
+use clawr_engine::db::{Db, OpenError, Scope, StoreUrl};
 use clawr_engine::manage::Filter;
 use clawr_engine::queue::Queue;
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long the first start of another process may take to apply all migrations.
+const MAKING: Duration = Duration::from_secs(2);
 
 /// The store, ready for use, and its peppers.
 pub async fn open(config: &Config) -> anyhow::Result<(Db, Peppers)> {
@@ -29,7 +33,7 @@ async fn embedded(config: &Config, path: &Path) -> anyhow::Result<(Db, Peppers)>
     let db = Db::open_for_migration(&config.store).await?;
     let is_new = migrate::status(&db).await?.iter().all(|(_, status)| *status == Status::Pending);
     if !is_new {
-        migrate::require_current(&db).await?;
+        current(&db).await?;
     }
     // peppers first: a store with a schema and without them would look like one that lost them
     let peppers = Peppers::load(config, is_new || is_empty(&db).await?)?;
@@ -39,6 +43,17 @@ async fn embedded(config: &Config, path: &Path) -> anyhow::Result<(Db, Peppers)>
     }
     migrate::require_current(&db).await?;
     Ok((db, peppers))
+}
+
+/// Another process may be in the middle of making this very store; one that is really older stays so.
+async fn current(db: &Db) -> Result<(), OpenError> {
+    let started = Instant::now();
+    loop {
+        match migrate::require_current(db).await {
+            Err(OpenError::SchemaOld(_)) if started.elapsed() < MAKING => tokio::time::sleep(MAKING / 20).await,
+            answer => return answer,
+        }
+    }
 }
 
 /// The default folder, and a file that only its owner can read.

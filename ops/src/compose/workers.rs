@@ -24,7 +24,11 @@ pub struct Pools {
 impl Pools {
     /// Starts pools, duties and heartbeat.
     pub async fn start(house: &House, config: &Config) -> anyhow::Result<Pools> {
-        let queues = queues(house, config);
+        Self::start_with(house, config, queues(house, config)).await
+    }
+
+    /// The same with these slots per queue.
+    pub async fn start_with(house: &House, config: &Config, queues: BTreeMap<String, usize>) -> anyhow::Result<Pools> {
         let host = host::name();
         let name = if config.workers.name.is_empty() { host.clone() } else { config.workers.name.clone() };
         let settings = Settings { store: config.store.clone(), queues: queues.clone(), name, host, version: VERSION.to_owned() };

@@ -95,18 +95,13 @@ fn config(context: &Context, given: &Given, folder: &Path) -> anyhow::Result<Con
         vec![own("http.listen", "127.0.0.1:0".into()), own("metrics.listen", "127.0.0.1:0".into()), own("log.level", "warn".into())];
     values.extend(context.flags.values.iter().cloned());
     values.push(own("store.url", format!("sqlite://{}", folder.join("clawr.db").display())));
-    for (id, network) in given.networks.iter().take(1) {
-        values.push(own("chain.network", id.clone()));
-        values.push(own("chain.v1_name", network.v1_name.clone()));
-        values.push(own("chain.token", network.assets.first().cloned().unwrap_or_default()));
-    }
-    values.push(own("chain.treasury", given.treasuries.first().cloned().unwrap_or_default()));
-    values.push(own("chain.former_treasuries", given.treasuries.iter().skip(1).cloned().collect::<Vec<_>>().join(",")));
+    values.extend(chain_values(given));
     let flags = Flags { file: None, values, without_file: true };
     Config::load(&context.environment.unconfigured(), &flags).map_err(cli::configuration)
 }
 
-async fn people(house: &House, given: &Given) -> anyhow::Result<()> {
+/// The recorded tenants and their APIs.
+pub async fn people(house: &House, given: &Given) -> anyhow::Result<()> {
     let actor = operator();
     for (slug, sold) in &given.tenants {
         let new = tenants::New { slug: slug.clone(), ..tenants::New::default() };
@@ -118,4 +113,18 @@ async fn people(house: &House, given: &Given) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The network, token and treasuries of the recording, as settings.
+pub fn chain_values(given: &Given) -> Vec<(String, String, String)> {
+    let own = |key: &str, value: String| ("recording".to_owned(), key.to_owned(), value);
+    let mut values = Vec::new();
+    for (id, network) in given.networks.iter().take(1) {
+        values.push(own("chain.network", id.clone()));
+        values.push(own("chain.v1_name", network.v1_name.clone()));
+        values.push(own("chain.token", network.assets.first().cloned().unwrap_or_default()));
+    }
+    values.push(own("chain.treasury", given.treasuries.first().cloned().unwrap_or_default()));
+    values.push(own("chain.former_treasuries", given.treasuries.iter().skip(1).cloned().collect::<Vec<_>>().join(",")));
+    values
 }

@@ -1,0 +1,3 @@
+//! The built binary end to end, as a dispatcher and an operator meet it.
+
+mod recorded;

@@ -12,7 +12,7 @@ end $$;
 
 create table if not exists schema_migrations (name text collate "C" not null constraint schema_migrations_name primary key, checksum text not null, applied_at bigint not null);
 
-create function json_each(input text) returns table (value jsonb) language sql immutable strict parallel safe
+create function json_each(input text) returns table (value jsonb) language sql immutable strict parallel safe rows 10
   as $$ select e from jsonb_array_elements(cast(input as jsonb)) e $$;
 
 create table engine_guard (

@@ -145,7 +145,7 @@ create table accounts (
     debits between 0 and 9000000000000000 and credits between 0 and 9000000000000000
     and ((normal = 'debit' and debits >= credits) or (normal = 'credit' and credits >= debits))
   )
-);
+) with (fillfactor = 20);
 
 create view ledger with (security_invoker = true) as select id, tenant_id, type, amount_micros as amount, metadata, key as idempotency_key, created_at from entries;
 

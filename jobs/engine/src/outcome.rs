@@ -88,7 +88,8 @@ pub enum Answer {
 /// Commits outcomes; those that wait while a commit is in flight share the next.
 #[derive(Clone)]
 pub struct Finisher {
-    calls: Coalescer<Settled, Answer>,
+    plain: Coalescer<Settled, Answer>,
+    working: Coalescer<Settled, Answer>,
 }
 
 impl Finisher {
@@ -99,12 +100,16 @@ impl Finisher {
             let (db, clock) = (db.clone(), clock.clone());
             Box::pin(async move { commit(&db, &clock, &settled).await })
         };
-        Self { calls: Coalescer::start(MERGE_MAX, lanes, Arc::new(batch), |_, _| true) }
+        let batch = Arc::new(batch);
+        // writes of one kind meet on the same rows: side by side they would only wait for one another
+        let working = Coalescer::start(MERGE_MAX, 1, batch.clone(), |_, _| true);
+        Self { plain: Coalescer::start(MERGE_MAX, lanes, batch, |_, _| true), working }
     }
 
     /// Commits one outcome, together with whoever else waits.
     pub async fn finish(&self, settled: Settled) -> Result<Answer, DbError> {
-        self.calls.call(settled).await
+        let has_work = !settled.writes.is_empty() || !settled.follow_ups.is_empty();
+        if has_work { self.working.call(settled).await } else { self.plain.call(settled).await }
     }
 }
 

@@ -3,6 +3,6 @@
 insert into accounts (id, tenant_id, normal)
 select distinct v.value ->> 'id', v.value ->> 'tenant_id', v.value ->> 'normal'
 from json_each($1) as v
-where true
+where not exists (select 1 from accounts a where a.id = v.value ->> 'id')
 order by 1
 on conflict (id) do nothing

@@ -38,7 +38,9 @@ fn factor() -> u64 {
 
 /// Jobs handed in while the storm goes on; every acknowledged id.
 async fn hand_in(queue: &Queue, log: &Log, count: usize, acknowledged: &mut Vec<String>) {
-    let jobs: Vec<NewJob> = (0..count).map(|n| NewJob { key: Some(format!("{}-{n}", acknowledged.len())), ..log.job("chaos_sleep", json!({ "ms": 150 })) }).collect();
+    let jobs: Vec<NewJob> = (0..count)
+        .map(|n| NewJob { key: Some(format!("{}-{n}", acknowledged.len())), ..log.job("chaos_sleep", json!({ "ms": 700 })) })
+        .collect();
     for job in jobs {
         // an outage refuses or leaves unknown; the same key is said again until it is acknowledged
         loop {
@@ -67,7 +69,7 @@ async fn settle(queue: &Queue, want: usize, limit: Duration) -> anyhow::Result<D
 }
 
 /// What the outside saw: every acknowledged job ended, exactly one row each; re-runs only where somebody was killed.
-async fn check(queue: &Queue, log: &Log, acknowledged: &[String], kills: usize) -> anyhow::Result<()> {
+async fn check(queue: &Queue, log: &Log, acknowledged: &[String], kills: usize) -> anyhow::Result<usize> {
     let completed = in_state(queue, "completed").await;
     let ids: HashSet<&String> = completed.iter().map(|j| &j.id).collect();
     let lost = acknowledged.iter().filter(|id| !ids.contains(id)).count();
@@ -79,7 +81,7 @@ async fn check(queue: &Queue, log: &Log, acknowledged: &[String], kills: usize) 
     let reruns: usize = log.starts().values().map(|n| n - 1).sum();
     println!("  {} jobs, {kills} faults, {reruns} re-runs, 0 lost, 0 double", completed.len());
     ensure!(acknowledged.iter().all(|id| ends.contains_key(id)), "a completed job whose handler never ended");
-    Ok(())
+    Ok(reruns)
 }
 
 async fn kill_storm(kind: Kind) -> anyhow::Result<()> {
@@ -93,7 +95,7 @@ async fn kill_storm(kind: Kind) -> anyhow::Result<()> {
     let until = Instant::now() + Duration::from_secs(25 * factor());
     while Instant::now() < until {
         hand_in(&queue, &log, 15, &mut acknowledged).await;
-        tokio::time::sleep(Duration::from_millis(300 + chance.below(900))).await;
+        tokio::time::sleep(Duration::from_millis(100 + chance.below(500))).await;
         if chance.below(3) == 0 {
             let victim = usize::try_from(chance.below(3))?;
             let fresh = house.work("")?;
@@ -104,7 +106,9 @@ async fn kill_storm(kind: Kind) -> anyhow::Result<()> {
     let healed = settle(&queue, acknowledged.len(), Duration::from_secs(60)).await?;
     println!("  settled {:.1} s after the storm", healed.as_secs_f64());
     ensure!(kills > 0, "the storm killed nobody");
-    check(&queue, &log, &acknowledged, kills).await
+    let reruns = check(&queue, &log, &acknowledged, kills).await?;
+    ensure!(reruns > 0, "no kill ever met a running job: this storm showed nothing");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,7 +215,8 @@ async fn crash_storm() -> anyhow::Result<()> {
     println!("  after the server accepts: first write within {:?}, first job within {:?}", worst.0, worst.1);
     ensure!(worst.0 <= Duration::from_secs(2) && worst.1 <= Duration::from_secs(5), "too slow: {worst:?}");
     settle(&queue, acknowledged.len(), Duration::from_secs(60)).await?;
-    check(&queue, &log, &acknowledged, crashes).await
+    check(&queue, &log, &acknowledged, crashes).await?;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

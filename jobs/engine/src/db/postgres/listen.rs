@@ -40,6 +40,7 @@ pub(super) fn start_listener(pool: PgPool, channel: String, wakes: Wakes) {
         while !pool.is_closed() {
             match hear(&pool, &channel, &wakes).await {
                 Ok(()) => break,
+                Err(_) if pool.is_closed() => break,
                 Err(e) => tracing::warn!("lost the wake-up connection, polling meanwhile: {e}"),
             }
             tokio::time::sleep(pause.next()).await;

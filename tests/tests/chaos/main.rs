@@ -90,7 +90,7 @@ async fn kill_storm(kind: Kind) -> anyhow::Result<()> {
     let queue = store.queue().await?;
     let log = Log::new();
     let mut chance = Chance::new();
-    let mut workers = vec![house.work("")?, house.work("")?, house.work("")?];
+    let mut workers = [house.work("")?, house.work("")?, house.work("")?];
     let (mut acknowledged, mut kills) = (Vec::new(), 0);
     let until = Instant::now() + Duration::from_secs(25 * factor());
     while Instant::now() < until {

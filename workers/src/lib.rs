@@ -1,5 +1,5 @@
 //! Makes jobs happen: [`process`] is one worker process (identity, heartbeat, rescue, pools), [`pool`] claims and
-//! hands out, [`executor`] is one job's life, [`duties`] are the periodic reconcilers.
+//! hands out, [`executor`] is one job's life, `duties` are the periodic reconcilers.
 
 mod duties;
 pub mod executor;

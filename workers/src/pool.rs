@@ -1,4 +1,4 @@
-//! Pools: one per queue. [`claims`] decides when to claim and how to wait; [`apalis`] is the only file that knows the
+//! Pools: one per queue. `claims` decides when to claim and how to wait; `apalis` is the only file that knows the
 //! worker runtime underneath.
 
 mod apalis;

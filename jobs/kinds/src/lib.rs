@@ -1,4 +1,4 @@
-//! One file per job kind: payload, policy, handler. [`kinds`] is the table of contents.
+//! One file per job kind: payload, policy, handler. `kinds` is the table of contents.
 
 #[cfg(feature = "chaos")]
 mod chaos;

@@ -46,6 +46,7 @@ impl House {
         let file = |name: &str, text: &str| -> anyhow::Result<String> {
             let path = folder.join(name);
             std::fs::write(&path, text)?;
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
             Ok(path.display().to_string())
         };
         let mut lines = vec![format!("[store]\nurl = {}", json!(url(store)))];

@@ -103,7 +103,15 @@ fn due(knob: &AtomicUsize) -> bool {
 /// A request that ends in an error envelope.
 struct Refusal(u16, i64, String);
 
+/// In a task of its own: a caller that goes away (killed, say) does not stop the database in the middle of a batch.
 async fn serve(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    match tokio::spawn(handle(shared, method, uri, headers, body)).await {
+        Ok(response) => response,
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+    }
+}
+
+async fn handle(shared: Shared, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     shared.faults.requests.fetch_add(1, SeqCst);
     let mut response = match answer(&shared, &method, &uri, &headers, &body).await {
         Ok(result) => envelope(200, json!({"success": true, "errors": [], "messages": [], "result": result})),

@@ -143,15 +143,24 @@ async fn check_the_books(api: &Api, house: &House) -> anyhow::Result<()> {
 async fn recorded_on(kind: Kind) -> anyhow::Result<()> {
     let store = TestStore::start(kind).await?;
     let house = House::on(&store)?;
+    let ended = play(kind, &house).await;
+    if ended.is_err() {
+        let said = house.said();
+        eprintln!("the processes said:\n{}", said.lines().filter(|l| !l.contains("\"INFO\"")).collect::<Vec<_>>().join("\n"));
+    }
+    ended
+}
+
+async fn play(kind: Kind, house: &House) -> anyhow::Result<()> {
     let key = house.key()?;
     let (_server, url) = house.serve()?;
     let api = Api { client: reqwest::Client::new(), url, key };
     people(&api).await?;
     post_all(&api).await?;
     println!("  267 answers as expected, 186 jobs available, 0 entries");
-    kill_two_holding_leases(&api, &house).await?;
+    kill_two_holding_leases(&api, house).await?;
     let killed = Instant::now();
-    die_before_commit(&house).await?;
+    die_before_commit(house).await?;
     let _workers = [house.work("")?, house.work("")?];
     let limit = Duration::from_secs(if matches!(kind, Kind::D1Fake | Kind::Workerd) { 120 } else { 60 });
     until("all posted", limit, async || Ok((api.jobs("completed").await? == 186).then_some(()))).await?;
@@ -159,7 +168,7 @@ async fn recorded_on(kind: Kind) -> anyhow::Result<()> {
     // the sealer is given its time
     until("all sealed", Duration::from_secs(20), async || Ok(house.run(&["audit", "verify", "--json"])?.status.success().then_some(())))
         .await?;
-    check_the_books(&api, &house).await
+    check_the_books(&api, house).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! One suite for all stores. `CLAWR_TEST_STORES` says which; a behaviour is written once and every store earns it.
 
+mod append_only;
 mod commit;
 mod lost_reply;
 mod outcome;

@@ -102,3 +102,22 @@ async fn a_claim_under_a_name_declared_dead_is_found() {
     })
     .await;
 }
+
+/// The beat moved between the rescuer's look and its act: the compare-and-set fails, and with it everything else.
+#[tokio::test]
+async fn a_beat_in_the_last_moment_keeps_the_jobs() {
+    on_every_store(async |store| {
+        use clawr_engine::liveness::{QUARANTINE_AFTER, REQUEUE, TAKE};
+        let queue = store.queue().await.expect("queue");
+        worker(&queue, "wkr_1").await;
+        enqueue(&queue, 1).await;
+        claim(&queue, 1).await;
+        let seen = int(&queue, "select beat as n from workers").await;
+        assert!(queue.beat("wkr_1").await.expect("beat"));
+        let act = vec![TAKE.with(["wkr_1".into(), seen.into()]), REQUEUE.with(["wkr_1".into(), 0.into(), QUARANTINE_AFTER.into()])];
+        crate::support::commit(&queue, act).await.expect("commit");
+        assert_eq!(int(&queue, "select count(*) as n from jobs where state = 'running' and worker = 'wkr_1'").await, 1);
+        assert!(queue.beat("wkr_1").await.expect("beat"), "still alive");
+    })
+    .await;
+}

@@ -166,3 +166,19 @@ async fn cancel_ends_what_waits_and_asks_what_runs() {
     })
     .await;
 }
+
+/// A zombie whose job runs elsewhere by now may neither end it nor send it back.
+#[tokio::test]
+async fn a_lost_lease_cannot_send_a_job_back() {
+    on_every_store(async |store| {
+        let queue = store.queue().await.expect("queue");
+        enqueue(&queue, 1).await;
+        let claimed = claim(&queue, 1).await;
+        let zombie = clawr_engine::job::Claimed { lease: "an older lease".into(), ..claimed[0].clone() };
+        let answers = commit(queue.db(), queue.clock(), &[stay(&zombie, State::Retryable, 1)]).await.expect("commit");
+        assert_eq!(answers, [Answer::LeaseLost]);
+        assert_eq!(int(&queue, "select count(*) as n from jobs where state = 'running' and attempt = 1").await, 1);
+        assert_eq!(commit(queue.db(), queue.clock(), &[done(&claimed[0])]).await.expect("commit"), [Answer::Committed]);
+    })
+    .await;
+}

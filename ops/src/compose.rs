@@ -45,7 +45,7 @@ impl House {
     /// Opens the configured store. A new embedded one is migrated and given its peppers; any other must be ready.
     pub async fn open(config: &Config) -> anyhow::Result<House> {
         let (db, peppers) = store::open(config).await?;
-        let clock = Clock::starting_at(db.sample_time().await?);
+        let clock = Clock::of(&db).await?;
         let queue = Queue::new(db.clone(), clock.clone(), peppers.register.bytes());
         let too_short = || Failure::new(Exit::Usage, "the key pepper is too short");
         let pepper = Pepper::new(peppers.key.bytes()).ok_or_else(too_short)?;

@@ -106,10 +106,16 @@ impl House {
 
     /// `work`, with fail points (`name=action`) or none.
     pub fn work(&self, fail_points: &str) -> anyhow::Result<Process> {
-        let mut command = self.command(&["work"]);
-        if !fail_points.is_empty() {
-            command.env("FAILPOINTS", fail_points);
+        if fail_points.is_empty() {
+            return self.work_in([]);
         }
+        self.work_in([("FAILPOINTS".to_owned(), fail_points.to_owned())])
+    }
+
+    /// `work`, with more in its environment.
+    pub fn work_in(&self, env: impl IntoIterator<Item = (String, String)>) -> anyhow::Result<Process> {
+        let mut command = self.command(&["work"]);
+        command.envs(env);
         Ok(Process { child: command.stdout(Stdio::null()).stderr(self.log()?).spawn()? })
     }
 

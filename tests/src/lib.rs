@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod d1_fake;
+pub mod faketime;
 pub mod fixtures;
 pub mod postgres;
 pub mod stores;

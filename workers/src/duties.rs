@@ -1,10 +1,9 @@
 //! Duties: reconcilers that take no input, are idempotent, periodic, and need no leader.
 
 use crate::process::Shared;
-use clawr_engine::clock::Sync;
 use clawr_engine::liveness::{DEAD_AFTER, Rescuer};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often the rescuer looks.
@@ -62,11 +61,7 @@ async fn rescue(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
 }
 
 async fn sync_clock(shared: &Shared) -> anyhow::Result<()> {
-    let asked = Instant::now();
-    let sample = shared.queue.db().sample_time().await?;
-    if let Sync::Doubted(jump_us) = shared.queue.clock().sample(sample, asked.elapsed()) {
-        tracing::warn!(jump_us, "the store's clock seems to have jumped; waiting for a second sample");
-    }
+    shared.queue.clock().follow(shared.queue.db()).await?;
     Ok(())
 }
 

@@ -4,11 +4,11 @@ use super::{House, Pools};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use clawr_api::{Api, Check, Readiness, Settings, metrics_router, router, serve};
-use clawr_engine::clock::{Clock, Sync};
+use clawr_engine::clock::Clock;
 use clawr_engine::db::{Db, migrate};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -124,14 +124,8 @@ async fn keep_clock(db: Db, clock: Clock, mut stop: watch::Receiver<bool>) {
             () = tokio::time::sleep(CLOCK_EVERY) => {}
             _ = stop.wait_for(|s| *s) => return,
         }
-        let asked = Instant::now();
-        match db.sample_time().await {
-            Ok(sample) => {
-                if let Sync::Doubted(jump_us) = clock.sample(sample, asked.elapsed()) {
-                    tracing::warn!(jump_us, "the store's clock seems to have jumped; waiting for a second sample");
-                }
-            }
-            Err(error) => tracing::warn!("failed to ask the store for its time: {error}"),
+        if let Err(error) = clock.follow(&db).await {
+            tracing::warn!("failed to ask the store for its time: {error}");
         }
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! `CLAWR_CHAOS=long` makes the storms ten times as long.
 
+mod clock;
+
 use anyhow::{Context as _, ensure};
 use clawr_engine::job::NewJob;
 use clawr_engine::queue::Queue;
@@ -119,7 +121,7 @@ async fn a_storm_of_kills_loses_and_doubles_nothing() {
     }
 }
 
-async fn wait(what: &str, limit: Duration, done: impl Fn() -> bool) -> anyhow::Result<()> {
+pub(crate) async fn wait(what: &str, limit: Duration, done: impl Fn() -> bool) -> anyhow::Result<()> {
     let started = Instant::now();
     while !done() {
         ensure!(started.elapsed() < limit, "{what}: not within {limit:?}");

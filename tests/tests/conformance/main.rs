@@ -4,6 +4,7 @@ mod append_only;
 mod commit;
 mod lost_reply;
 mod outcome;
+mod plans;
 mod portability;
 mod queue;
 mod rescue;

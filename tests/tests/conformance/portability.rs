@@ -104,7 +104,7 @@ async fn every_statement_prepares_on_every_engine() {
     .await;
 }
 
-fn sample(sql: &'static Sql) -> Vec<Value> {
+pub fn sample(sql: &'static Sql) -> Vec<Value> {
     use clawr_engine::db::ParamType;
     let one = |(kind, _): &(ParamType, bool)| match kind {
         ParamType::Int => Value::Int(Some(1)),
@@ -114,12 +114,12 @@ fn sample(sql: &'static Sql) -> Vec<Value> {
     sql.params().expect("declared").iter().map(one).collect()
 }
 
-fn leak(text: &str) -> &'static str {
+pub fn leak(text: &str) -> &'static str {
     Box::leak(text.to_owned().into_boxed_str())
 }
 
 /// (name, Postgres text, text for SQLite and D1)
-fn files() -> Vec<(String, String, String)> {
+pub fn files() -> Vec<(String, String, String)> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut all = Vec::new();
     for folder in ["jobs/engine/src/sql", "jobs/domain/src/sql"] {

@@ -31,6 +31,9 @@ const READ_TRIES: u32 = 4;
 /// Connections idle for longer are asked whether they still live before they are used.
 const RESTED: Duration = Duration::from_millis(500);
 
+/// Plans of cached statements must not be made of how small a table was when they were first run, nor of statistics.
+const SERVING: &str = "set enable_seqscan = off; set enable_bitmapscan = off; set jit = off";
+
 pub(super) struct PgStore {
     pools: Pools,
     schema: String,
@@ -273,6 +276,9 @@ fn pool(size: u32, role: Option<&'static str>) -> PgPoolOptions {
             connection
                 .execute("set idle_in_transaction_session_timeout = '30s'; set statement_timeout = '60s'; set lock_timeout = '20s'")
                 .await?;
+            if role.is_some() {
+                connection.execute(SERVING).await?;
+            }
             match role {
                 Some("clawr_worker") => connection.execute("set role clawr_worker; set app.tenant = '*'").await?,
                 Some(_) => connection.execute("set role clawr_app; set app.tenant = ''").await?,

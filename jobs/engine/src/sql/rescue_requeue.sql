@@ -6,6 +6,6 @@ set state = case when open_effects > 0 or crashes + $2 >= $3 then 'held' else 'a
   crashes = crashes + $2,
   attempt = case when $2 = 1 then attempt else attempt - 1 end,
   lease = '', worker = '', rev = rev + 1
-where worker = $1 and state = 'running'
+where worker = $1 and worker <> '' and state = 'running'
   and not exists (select 1 from workers w where w.id = $1 and w.state = 'live')
 returning id, queue, state

@@ -3,6 +3,7 @@
 mod append_only;
 mod commit;
 mod lost_reply;
+mod money;
 mod outcome;
 mod plans;
 mod portability;

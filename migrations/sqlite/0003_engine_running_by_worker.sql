@@ -1,3 +1,4 @@
+-- additive: an index
 -- The index of running jobs serves rescues, which look by worker. With `state = 'running'` as its predicate the planner also
 -- took it for outcomes, which look by id, as long as the table was young.
 drop index jobs_running;

@@ -4,6 +4,7 @@ pub mod binary;
 pub mod d1_fake;
 pub mod faketime;
 pub mod fixtures;
+pub mod marketplace;
 pub mod postgres;
 pub mod stores;
 pub mod workerd;

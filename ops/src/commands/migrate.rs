@@ -90,7 +90,7 @@ async fn sql(db: &Db, context: &Context) -> anyhow::Result<Exit> {
 
 async fn status(db: &Db, context: &Context) -> anyhow::Result<Exit> {
     let all = migrate::status(db).await?;
-    let is_current = all.iter().all(|(_, status)| *status == Status::Applied);
+    let is_current = all.iter().all(|(_, status)| matches!(status, Status::Applied | Status::Additive));
     let items: Vec<Json> = all.iter().map(|(name, status)| json!({ "name": name, "status": word(status) })).collect();
     let value = json!({ "current": is_current, "items": items });
     context.out.show(&value, || Table::of_list(&value, ["name", "status"]))?;
@@ -107,6 +107,7 @@ fn word(status: &Status) -> &'static str {
         Status::Applied => "applied",
         Status::Pending => "pending",
         Status::Changed => "changed",
+        Status::Additive => "additive",
         Status::Unknown => "unknown",
     }
 }

@@ -4,6 +4,7 @@
 //! `CLAWR_CHAOS=long` makes the storms ten times as long.
 
 mod clock;
+mod money;
 
 use anyhow::{Context as _, ensure};
 use clawr_engine::job::NewJob;
@@ -16,16 +17,16 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// A storm's source of chance: printed, so that a run can be repeated.
-struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    fn new() -> Chance {
+    pub(crate) fn new() -> Chance {
         let seed = u64::try_from(clawr_engine::clock::host_now()).unwrap_or(1) | 1;
         println!("  seed {seed}");
         Chance(seed)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -34,7 +35,7 @@ impl Chance {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests are told by ops/test how long a storm is")]
-fn factor() -> u64 {
+pub(crate) fn factor() -> u64 {
     if std::env::var("CLAWR_CHAOS").is_ok_and(|v| v == "long") { 10 } else { 1 }
 }
 

@@ -9,4 +9,5 @@ mod plans;
 mod portability;
 mod queue;
 mod rescue;
+mod schema;
 mod support;

@@ -1,9 +1,8 @@
 //! Every commit that moves money, sent twice: because its reply was lost, and outright. The books are those of one.
 
 use crate::support::{done, on_every_store, with_writes};
-use clawr_domain::audit::{self, Actor};
-use clawr_domain::settlement::{Intake, JobPolicy, Network, Networks, Posting, post, store as settlements};
-use clawr_domain::{Page, apis, ledger, tenants};
+use clawr_domain::settlement::{Intake, Posting, post, store as settlements};
+use clawr_domain::{Page, audit, ledger};
 use clawr_engine::claim::Claimer;
 use clawr_engine::db::{DbError, Scope};
 use clawr_engine::job::Claimed;
@@ -11,42 +10,14 @@ use clawr_engine::outcome::{Answer, Settled, commit};
 use clawr_engine::queue::Queue;
 use clawr_engine::write::statements;
 use clawr_tests::fixtures;
+use clawr_tests::marketplace::{self, actor};
 use serde_json::Value as Json;
 
 /// Of the recorded reports, so many are taken in here.
 const LINES: usize = 30;
 
-fn networks(given: &Json) -> Networks {
-    let texts = |list: &Json| list.as_array().expect("a list").iter().map(|t| t.as_str().expect("text").to_owned()).collect::<Vec<_>>();
-    let network = |(id, net): (&String, &Json)| Network {
-        id: id.clone(),
-        v1_name: net["v1_name"].as_str().expect("v1_name").to_owned(),
-        assets: texts(&net["assets"]),
-        treasuries: texts(&given["treasuries"]),
-    };
-    Networks::new(given["networks"].as_object().expect("networks").iter().map(network).collect())
-}
-
 fn lose_next(n: u32) {
     fail::cfg("lost_reply", &format!("{n}*return")).expect("fail point");
-}
-
-/// The recorded tenants and APIs, each made by a commit whose reply is lost; the door for reports.
-async fn open(queue: &Queue) -> Intake {
-    let (given, actor, clock) = (fixtures::x402_json("given.json"), Actor::new("key_test", "req_test"), queue.clock());
-    for (slug, list) in given["tenants"].as_object().expect("tenants") {
-        lose_next(1);
-        let new = tenants::New { slug: slug.clone(), ..Default::default() };
-        let tenant = tenants::create(queue.db(), clock, &actor, new).await.expect("a tenant").into_inner();
-        for (api, resource_type) in list.as_object().expect("apis") {
-            let resource_type = resource_type.as_str().expect("text").to_owned();
-            let new = apis::New { slug: api.clone(), resource_type, price_micros: "1000".into(), quota: None };
-            lose_next(1);
-            apis::create(queue.db(), clock, &Scope::System, &actor, &tenant, new).await.expect("an API");
-        }
-    }
-    let policy = JobPolicy { version: 1, max_attempts: 20 };
-    Intake::new(queue.db().clone(), clock.clone(), networks(&given), policy)
 }
 
 /// Each report's commit loses its first two replies; the verdict is the recorded one all the same. How many are payments.
@@ -55,7 +26,7 @@ async fn take_in(intake: &Intake, again: bool) -> usize {
     let mut accepted = 0;
     for (line, want) in events.lines().zip(&expected).take(LINES) {
         lose_next(2);
-        let answer = intake.submit(line.as_bytes().to_vec(), &Actor::new("key_test", "req_test")).await;
+        let answer = intake.submit(line.as_bytes().to_vec(), &actor()).await;
         assert_eq!(answer.is_ok(), want.status < 300, "{line}: {answer:?}");
         if let Ok(answer) = answer {
             assert_eq!(answer.duplicate, again || want.verdict != "accepted", "{line}");
@@ -99,7 +70,7 @@ async fn commits_of_money_sent_twice_leave_the_books_of_one() {
     on_every_store(async |store| {
         let queue = store.queue().await.expect("queue");
         crate::support::worker(&queue, "wkr_1").await;
-        let intake = open(&queue).await;
+        let intake = marketplace::open(&queue, || lose_next(1)).await;
         let accepted = take_in(&intake, false).await;
         let jobs = claimed(&queue).await;
         assert_eq!(jobs.len(), accepted);

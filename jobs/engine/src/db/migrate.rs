@@ -1,5 +1,7 @@
 //! Migrations: embedded, checksummed, each in one transaction. A schema newer than this binary is refused, because an
-//! old binary would write rows without the columns the new one relies on.
+//! old binary would write rows without the columns the new one relies on. A migration whose first line begins with
+//! `-- additive` promises that it does not: binaries that never heard of it serve beside newer ones, so that a deploy can
+//! roll and roll back. The promise is recorded with the checksum, where the old binary finds it.
 
 use super::{Db, DbError, Engine, OpenError, Scope};
 use sha2::{Digest, Sha256};
@@ -11,7 +13,7 @@ crate::sql!(LIST, "../sql/migrations_list.sql");
 pub struct Script {
     /// `NNNN_{engine|app}_name`.
     pub name: &'static str,
-    /// SHA-256 of the text, hex.
+    /// SHA-256 of the text, hex; with ` additive` behind it if the file promises so.
     pub checksum: String,
     /// The whole file.
     pub text: &'static str,
@@ -26,9 +28,13 @@ pub enum Status {
     Pending,
     /// Applied with another text.
     Changed,
-    /// Applied by a newer binary.
+    /// Applied by a newer binary, which may serve beside this one.
+    Additive,
+    /// Applied by a newer binary, beside which this one would do harm.
     Unknown,
 }
+
+const ADDITIVE: &str = " additive";
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
@@ -44,7 +50,8 @@ const FILES: &[(&str, &str, &str)] = &files!["0001_engine_core", "0002_app_first
 pub fn scripts(engine: Engine) -> Vec<Script> {
     let pick = |&(name, postgres, lite): &(&'static str, &'static str, &'static str)| {
         let text = if engine == Engine::Postgres { postgres } else { lite };
-        Script { name, checksum: hex(&Sha256::digest(text.as_bytes())), text }
+        let promise = if text.starts_with("-- additive") { ADDITIVE } else { "" };
+        Script { name, checksum: hex(&Sha256::digest(text.as_bytes())) + promise, text }
     };
     FILES.iter().map(pick).collect()
 }
@@ -59,8 +66,9 @@ pub async fn status(db: &Db) -> Result<Vec<(String, Status)>, DbError> {
         Some(_) => Status::Changed,
     };
     let mut all: Vec<(String, Status)> = scripts.iter().map(|s| (s.name.to_owned(), judge(s))).collect();
+    let foreign = |checksum: &str| if checksum.ends_with(ADDITIVE) { Status::Additive } else { Status::Unknown };
     let unknown = applied.iter().filter(|(name, _)| !scripts.iter().any(|s| s.name == name));
-    all.extend(unknown.map(|(name, _)| (name.clone(), Status::Unknown)));
+    all.extend(unknown.map(|(name, checksum)| (name.clone(), foreign(checksum))));
     Ok(all)
 }
 
@@ -84,7 +92,7 @@ pub async fn up(db: &Db) -> Result<Vec<&'static str>, OpenError> {
     Ok(done)
 }
 
-/// Refuses to serve on any schema but ours.
+/// Refuses to serve on any schema but ours, and one that only has more.
 pub async fn require_current(db: &Db) -> Result<(), OpenError> {
     let state = status(db).await?;
     refuse_foreign(&state)?;
@@ -99,7 +107,7 @@ fn refuse_foreign(state: &[(String, Status)]) -> Result<(), OpenError> {
         match status {
             Status::Unknown => return Err(OpenError::SchemaNew(name.clone())),
             Status::Changed => return Err(OpenError::Checksum(name.clone())),
-            Status::Applied | Status::Pending => {}
+            Status::Applied | Status::Pending | Status::Additive => {}
         }
     }
     Ok(())

@@ -55,7 +55,7 @@ impl House {
 
     /// The adapters behind the ports.
     pub fn ports(&self) -> Ports {
-        Ports { clock: self.clock.clone() }
+        Ports::new(self.db.clone(), self.clock.clone())
     }
 
     /// The door for settlement reports.

@@ -28,7 +28,7 @@ pub async fn start_on(queue: Queue, config: DbConfig, name: &str, slots: usize) 
         host: "test".into(),
         version: "test".into(),
     };
-    let ports = Ports { clock: queue.clock().clone() };
+    let ports = Ports::new(queue.db().clone(), queue.clock().clone());
     WorkerProcess::start(queue, clawr_kinds::registry(), ports, settings).await.expect("worker process")
 }
 

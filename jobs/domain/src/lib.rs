@@ -10,14 +10,14 @@
 //! * [`refusal`]: `Problem::{Invalid, Conflict, NotFound, Forbidden, Store}`, the one error of this crate but for
 //!   [`settlement::IntakeError`] and [`access::Denied`].
 //! * [`page`]: every list takes a `&Page` and answers `Listed { items, next }`; every create answers `Created`.
-//! * [`ports`]: `Ports { clock }`.
+//! * [`ports`]: `Ports::new(Db, Clock)`, `Ports { clock, settlements }`.
 //! * [`settlement`]:
 //!   * `Networks::new(Vec<Network>)`, `Network { id, v1_name, assets, treasuries }`
 //!   * `inspect(&[u8], &Networks) -> Result<Report, Refusal { reason, pointer, detail }>` (pure)
 //!   * `Intake::new(Db, Clock, Networks, JobPolicy { version, max_attempts })` inside a runtime; cheap to clone;
 //!     `submit(Vec<u8>, &Actor) -> Result<Answer { verdict, settlement_id, job_id, state, duplicate }, IntakeError>`
 //!   * `post(&Settlement, &Posting) -> Vec<Write>` (pure), `Posting::new(&Clock)`; what the kind `settlement` does with
-//!     `store::get(&Db, &Scope::System, id)`; no writes = posted already; guard `stale` = read again
+//!     `Reader::read(id)`; no writes = posted already; guard `stale` = read again
 //!   * `store::{get, list, counts, events}`
 //! * [`ledger`]: `accounts`, `entries`, `verify(&Db) -> Report`.
 //! * [`audit`]: `Actor::{system, new}`, `entry(&Actor, &Stamp, Event) -> Vec<Write>` (pure), `record`, the duty

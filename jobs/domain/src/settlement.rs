@@ -12,6 +12,7 @@ pub mod intake;
 mod json;
 pub mod networks;
 pub mod post;
+mod reader;
 #[cfg(test)]
 mod recorded;
 pub mod report;
@@ -21,6 +22,7 @@ pub mod verdict;
 pub use intake::{Answer, Intake, IntakeError, JobPolicy};
 pub use networks::{Network, Networks};
 pub use post::{Posting, post};
+pub use reader::Reader;
 pub use report::{Outcome, Refusal, Report, inspect};
 pub use store::{Filter, Settlement};
 pub use verdict::Verdict;

@@ -7,8 +7,7 @@
 use anyhow::Context as _;
 use clawr_domain::ports::Ports;
 use clawr_domain::refusal::Problem;
-use clawr_domain::settlement::{Posting, post, store};
-use clawr_engine::db::Scope;
+use clawr_domain::settlement::{Posting, post};
 use clawr_engine::kind::{Fatal, Finish, Kind, MayEnqueue, Outcome, Policy, Run};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -40,8 +39,8 @@ impl Kind<Ports> for Settlement {
         }
     }
 
-    async fn run(args: Args, run: Run, _ports: Ports) -> anyhow::Result<Finish> {
-        let report = match store::get(&run.db, &Scope::System, &args.settlement_id).await {
+    async fn run(args: Args, run: Run, ports: Ports) -> anyhow::Result<Finish> {
+        let report = match ports.settlements.read(&args.settlement_id).await {
             Err(Problem::NotFound(_)) => return Err(Fatal(format!("no settlement {}", args.settlement_id)).into()),
             found => found.context("failed to read the report")?,
         };

@@ -173,7 +173,7 @@ async fn start(queue: &Queue, store: &DbConfig, slots: usize, started: Started) 
         host: "bench".into(),
         version: crate::compose::VERSION.into(),
     };
-    let ports = Ports { clock: queue.clock().clone() };
+    let ports = Ports::new(queue.db().clone(), queue.clock().clone());
     WorkerProcess::start(queue.clone(), registry, ports, settings).await.context("failed to start the workers")
 }
 

@@ -85,7 +85,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
+    pub(super) fn from_row(row: &Row) -> Result<Self, DbError> {
         let text = |column: &str| row.text(column);
         Ok(Self {
             id: text("id")?,

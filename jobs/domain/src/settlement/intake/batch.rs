@@ -60,10 +60,11 @@ pub(super) struct Looked {
     pub payment: Option<StoredPayment>,
 }
 
-/// A report as the statements take it.
+/// A report as the settlement's row takes it. Every statement reads its rows anew, so each is given no more than it uses.
 #[derive(Clone, Serialize)]
 struct RowIn {
     event_id: String,
+    #[serde(skip)]
     digest: String,
     settlement_id: String,
     job_id: String,
@@ -89,12 +90,89 @@ struct RowIn {
     valid_before: i64,
     occurred_at: i64,
     received_at: i64,
-    rank: i64,
     day: String,
+    #[serde(skip)]
+    rank: i64,
+    #[serde(skip)]
     audit_id: String,
+    #[serde(skip)]
     stream: String,
+    #[serde(skip)]
     user_id: String,
+    #[serde(skip)]
     metadata: String,
+}
+
+/// What a report is compared with what is stored by, and the ids of what it makes.
+#[derive(Serialize)]
+struct KnownBy<'a> {
+    event_id: &'a str,
+    settlement_id: &'a str,
+    network: &'a str,
+    asset: &'a str,
+    payer: &'a str,
+    nonce: &'a str,
+    tenant_id: &'a str,
+    api_id: &'a str,
+    amount_micros: i64,
+    pay_to: &'a str,
+    outcome: &'a str,
+    tx: &'a str,
+    error_reason: &'a str,
+    received_at: i64,
+    rank: i64,
+    audit_id: &'a str,
+}
+
+/// The audit entry, should the report change a known payment's outcome.
+#[derive(Serialize)]
+struct News<'a> {
+    network: &'a str,
+    asset: &'a str,
+    payer: &'a str,
+    nonce: &'a str,
+    audit_id: &'a str,
+    stream: &'a str,
+    user_id: &'a str,
+    metadata: &'a str,
+    received_at: i64,
+}
+
+impl RowIn {
+    fn known_by(&self) -> KnownBy<'_> {
+        KnownBy {
+            event_id: &self.event_id,
+            settlement_id: &self.settlement_id,
+            network: &self.network,
+            asset: &self.asset,
+            payer: &self.payer,
+            nonce: &self.nonce,
+            tenant_id: &self.tenant_id,
+            api_id: &self.api_id,
+            amount_micros: self.amount_micros,
+            pay_to: &self.pay_to,
+            outcome: self.outcome,
+            tx: &self.tx,
+            error_reason: &self.error_reason,
+            received_at: self.received_at,
+            rank: self.rank,
+            audit_id: &self.audit_id,
+        }
+    }
+
+    fn news(&self) -> News<'_> {
+        News {
+            network: &self.network,
+            asset: &self.asset,
+            payer: &self.payer,
+            nonce: &self.nonce,
+            audit_id: &self.audit_id,
+            stream: &self.stream,
+            user_id: &self.user_id,
+            metadata: &self.metadata,
+            received_at: self.received_at,
+        }
+    }
 }
 
 impl Incoming {
@@ -163,12 +241,13 @@ pub(super) fn boxed(db: Db, policy: JobPolicy, inputs: Vec<Incoming>) -> Boxed {
 }
 
 async fn commit(db: &Db, policy: JobPolicy, inputs: &[Incoming]) -> Result<Vec<Looked>, DbError> {
-    let (op, rows) = (new_op(), rows(inputs));
-    let statements = statements(&op, policy, inputs, &rows);
+    let op = new_op();
+    let known = known_by(inputs);
+    let statements = statements(&op, policy, inputs, &known);
     let answers = match db.commit_until_known(&Scope::System, statements, PATIENCE).await {
         (Ok(mut all), _) => all.pop().unwrap_or_default(),
         // an earlier try was applied and its reply lost
-        (Err(DbError::Unique(name)), true) if name == "ops_id" => db.query(&Scope::System, ANSWERS.with([rows.into()])).await?,
+        (Err(DbError::Unique(name)), true) if name == "ops_id" => db.query(&Scope::System, ANSWERS.with([known.into()])).await?,
         (Err(error), _) => return Err(error),
     };
     let looked = in_order(&op, inputs, answers)?;
@@ -178,24 +257,30 @@ async fn commit(db: &Db, policy: JobPolicy, inputs: &[Incoming]) -> Result<Vec<L
     Ok(looked)
 }
 
-fn rows(inputs: &[Incoming]) -> String {
+fn in_order_of_payments(inputs: &[Incoming]) -> Vec<&RowIn> {
     let mut sorted: Vec<&Incoming> = inputs.iter().collect();
     sorted.sort_by(|a, b| a.payment.cmp(&b.payment));
-    text(&sorted.iter().map(|i| &i.row).collect::<Vec<_>>())
+    sorted.into_iter().map(|i| &i.row).collect()
 }
 
-fn statements(op: &str, policy: JobPolicy, inputs: &[Incoming], rows: &str) -> Vec<Statement> {
+fn known_by(inputs: &[Incoming]) -> String {
+    text(&in_order_of_payments(inputs).into_iter().map(RowIn::known_by).collect::<Vec<_>>())
+}
+
+fn statements(op: &str, policy: JobPolicy, inputs: &[Incoming], known: &str) -> Vec<Statement> {
     let now = inputs.iter().map(|i| i.row.received_at).max().unwrap_or(0);
+    let rows = in_order_of_payments(inputs);
+    let news: Vec<News<'_>> = rows.iter().map(|r| r.news()).collect();
     vec![
         OP.with([op.into(), now.into()]),
         EVENTS.with([text(&inputs.iter().map(event).collect::<Vec<_>>()).into(), op.into()]),
-        SETTLEMENTS.with([rows.into(), op.into()]),
-        EVENTS_DROP.with([rows.into(), op.into()]),
-        OUTCOMES.with([rows.into(), op.into()]),
-        JOBS.with([rows.into(), op.into(), policy.version.into(), policy.max_attempts.into(), PRIORITY_DEFAULT.into()]),
-        AUDIT.with([rows.into(), op.into()]),
-        UNSEALED.with([rows.into()]),
-        ANSWERS.with([rows.into()]),
+        SETTLEMENTS.with([text(&rows).into(), op.into()]),
+        EVENTS_DROP.with([known.into(), op.into()]),
+        OUTCOMES.with([known.into(), op.into()]),
+        JOBS.with([known.into(), op.into(), policy.version.into(), policy.max_attempts.into(), PRIORITY_DEFAULT.into()]),
+        AUDIT.with([text(&news).into(), op.into()]),
+        UNSEALED.with([known.into()]),
+        ANSWERS.with([known.into()]),
     ]
 }
 
@@ -247,11 +332,11 @@ mod tests {
         let db = Db::open_for_migration(&DbConfig::new(url)).await.unwrap();
         migrate::up(&db).await.unwrap();
         let inputs = [incoming(0)];
-        let (policy, rows) = (JobPolicy { version: 1, max_attempts: 3 }, rows(&inputs));
-        let commit = || db.commit(&Scope::System, statements("op", policy, &inputs, &rows));
+        let (policy, known) = (JobPolicy { version: 1, max_attempts: 3 }, known_by(&inputs));
+        let commit = || db.commit(&Scope::System, statements("op", policy, &inputs, &known));
         commit().await.unwrap();
         assert_eq!(commit().await, Err(DbError::Unique("ops_id".into())));
-        let answers = db.query(&Scope::System, ANSWERS.with([rows.as_str().into()])).await.unwrap();
+        let answers = db.query(&Scope::System, ANSWERS.with([known.as_str().into()])).await.unwrap();
         let looked = in_order("op", &inputs, answers).unwrap().remove(0);
         let terms = looked.payment.clone().unwrap().terms;
         let asked = Asked { digest: "digest", op: "op", terms };

@@ -1,9 +1,11 @@
 //! The reply of COMMIT is lost at every write: the operation answers definitely and takes effect once.
 
-use crate::support::{claimer, done, enqueue, int, keyed, on_every_store, worker};
-use clawr_engine::db::DbError;
+use crate::support::{claim, claimer, done, enqueue, int, keyed, on_every_store, worker};
+use clawr_engine::clock::Clock;
+use clawr_engine::db::{Db, DbConfig, DbError};
 use clawr_engine::job::Enqueued;
 use clawr_engine::outcome::{Answer, commit};
+use clawr_engine::queue::Queue;
 
 fn lose_next(n: u32) {
     fail::cfg("lost_reply", &format!("{n}*return")).expect("fail point");
@@ -30,26 +32,58 @@ async fn a_repeat_does_not_bring_an_ended_job_back() {
     on_every_store(async |store| {
         let queue = store.queue().await.expect("queue");
         worker(&queue, "wkr_1").await;
-        lose_next(1);
-        let enqueuing = queue.enqueue(keyed("a", "{}"));
-        let running = async {
-            let mut claimer = claimer(&queue);
-            loop {
-                let claimed = claimer.claim("wkr_1", 1).await;
-                if let Ok(jobs) = claimed
-                    && let Some(job) = jobs.first()
-                {
-                    return commit(queue.db(), queue.clock(), &[done(job)]).await.expect("done");
-                }
+        for n in 1.. {
+            assert!(n <= 20, "never stopped between the commit and its repeat");
+            let stopped = StoppedEnqueue::start(store.config.clone(), format!("a{n}")).await;
+            let claimed = claim(&queue, 1).await;
+            let ended = commit(queue.db(), queue.clock(), &[done(&claimed[0])]).await.expect("done");
+            let in_time = stopped.commits == 1;
+            let made = stopped.go_on().await;
+            if in_time {
+                assert!(matches!(made, Ok(Enqueued::New { .. })), "{made:?}");
+                assert_eq!(ended, [Answer::Committed]);
+                assert_eq!(int(&queue, "select count(*) as n from jobs").await, 0);
+                assert_eq!(int(&queue, "select count(*) as n from archive").await, n);
+                return;
             }
-        };
-        let (made, ended) = futures::join!(enqueuing, running);
-        assert!(matches!(made.expect("made"), Enqueued::New { .. }));
-        assert_eq!(ended, [Answer::Committed]);
-        assert_eq!(int(&queue, "select count(*) as n from jobs").await, 0);
-        assert_eq!(int(&queue, "select count(*) as n from archive").await, 1);
+        }
     })
     .await;
+}
+
+/// An enqueue in a process of its own whose first commit is in the store and whose reply is lost. Its only thread stands
+/// still, and with it the repeat, until it may go on.
+struct StoppedEnqueue {
+    /// Commits sent before it stopped; more than one, and the repeat was quicker than the stop.
+    commits: u64,
+    gate: std::sync::mpsc::Sender<()>,
+    thread: std::thread::JoinHandle<Result<Enqueued, DbError>>,
+}
+
+impl StoppedEnqueue {
+    async fn start(config: DbConfig, key: String) -> Self {
+        let (gate, gone_on) = std::sync::mpsc::channel();
+        let (tell, told) = futures::channel::oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let queue = Queue::new(Db::open(&config).await.expect("db"), Clock::host(), b"a pepper for tests".to_vec());
+                lose_next(1);
+                let stop = async {
+                    while int(&queue, "select count(*) as n from jobs").await == 0 {}
+                    tell.send(queue.db().sent().0).expect("somebody listens");
+                    gone_on.recv().expect("somebody opens the gate");
+                };
+                futures::join!(queue.enqueue(keyed(&key, "{}")), stop).0
+            })
+        });
+        Self { commits: told.await.expect("a job in the store"), gate, thread }
+    }
+
+    async fn go_on(self) -> Result<Enqueued, DbError> {
+        self.gate.send(()).expect("it waits");
+        tokio::task::spawn_blocking(|| self.thread.join().expect("the enqueue's thread")).await.expect("joined")
+    }
 }
 
 #[tokio::test]

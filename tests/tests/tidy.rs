@@ -563,7 +563,11 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<(String, String)>) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type().expect("an entry has a type");
-        if kind.is_dir() && !NOT_OURS.contains(&name.as_str()) {
+        // in a linked worktree `.git` is a file
+        if NOT_OURS.contains(&name.as_str()) {
+            continue;
+        }
+        if kind.is_dir() {
             walk(&entry.path(), &format!("{path}/"), files);
         } else if kind.is_file()
             && let Ok(text) = std::fs::read_to_string(entry.path())

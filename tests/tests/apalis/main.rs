@@ -98,7 +98,8 @@ async fn apalis_04_an_outage_of_the_store_loses_no_handler() {
     on_fast_stores(async |store, queue| {
         let log = Log::new();
         queue.enqueue_many((0..20).map(|_| log.job("chaos_sleep", json!({ "ms": 1500 }))).collect()).await.expect("enqueue");
-        let worker = start(store, "one", 20).await;
+        // more slots than jobs, so that it asks for more while the store is away
+        let worker = start(store, "one", 24).await;
         until("20 in flight", GRACE, async || log.starts().len() == 20).await;
         outage(store, Duration::from_secs(2)).await;
         until_state(&queue, "completed", 20, Duration::from_secs(30)).await;

@@ -8,6 +8,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+#[path = "tidy/mutants.rs"]
+mod mutants;
 #[path = "tidy/text.rs"]
 mod text;
 use text::{code_of, contains_word, is_statement, is_word, lines, production, sql_code};

@@ -18,6 +18,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use clawr_domain::apis::{self, Api as Sold};
+use clawr_engine::db::Scope;
 use serde_json::{Value, json};
 
 const QUOTA_MAX: i64 = 9_000_000_000_000_000;
@@ -37,7 +38,7 @@ pub fn routes() -> Vec<Route> {
                 .gives(200, "Api")
                 .refuses(&[404, 409]),
         ),
-        Route::get("/v1/apis", list, doc("APIs, in order of ids").needs("read").with(&["Limit", "Cursor"]).gives(200, "ApiList")),
+        Route::get("/v1/apis", list, doc("APIs, in order of ids").needs("read").with(&["Tenant", "Limit", "Cursor"]).gives(200, "ApiList").refuses(&[404])),
         Route::get("/v1/apis/{tenant}/{slug}", one, doc("One API").needs("read").gives(200, "Api")),
     ]
 }
@@ -60,8 +61,10 @@ async fn create(State(api): State<Api>, caller: Can<Write>, _: NoQuery, headers:
 
 async fn list(State(api): State<Api>, caller: Can<Read>, mut query: Query) -> Result<Json<Value>, Problem> {
     let page = page::Wanted::page(&mut query)?;
+    let tenant = query.take("tenant").filter(|t| !t.is_empty());
     query.finish()?;
-    Ok(page::answer(apis::list(api.db(), caller.scope(), &page).await?, view))
+    let scope = caller.tenant_id(&api, tenant.as_deref()).await?.map_or(Scope::System, Scope::Tenant);
+    Ok(page::answer(apis::list(api.db(), &scope, &page).await?, view))
 }
 
 async fn one(State(api): State<Api>, caller: Can<Read>, Pair(tenant, slug): Pair, _: NoQuery) -> Result<Json<Value>, Problem> {

@@ -27,6 +27,11 @@ async fn making_the_same_again_is_answered_with_the_first() {
         .await
         .is(404, "not_found");
     assert_eq!(house.get("/v1/tenants", &key).await.body["items"].as_array().unwrap().len(), 1);
+
+    house.post("/v1/tenants", &key, json!({"slug": "other"})).await;
+    let listed = async |tenant: &str| house.get(&format!("/v1/apis?tenant={tenant}"), &key).await.body["items"].as_array().unwrap().len();
+    assert_eq!((listed("acme").await, listed("other").await), (1, 0));
+    house.get("/v1/apis?tenant=nobody", &key).await.is(404, "not_found");
 }
 
 #[tokio::test]

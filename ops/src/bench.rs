@@ -40,24 +40,29 @@ enum BenchCommand {
     /// Jobs made, claimed and finished per second
     Queue {
         /// Jobs that are bulk-enqueued and drained
-        #[arg(long, default_value_t = 100_000)]
+        #[arg(long, default_value_t = 100_000, value_parser = some)]
         jobs: usize,
         /// Seconds of single enqueues by 16 writers
-        #[arg(long, default_value_t = 5)]
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
         enqueue_secs: u64,
         /// Jobs whose pickup by an idle worker is timed
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 200, value_parser = some)]
         pickups: usize,
     },
     /// Settlement reports taken in per second, signed, over HTTP, with workers posting them
     Intake {
         /// How long
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
         seconds: u64,
         /// Connections side by side
-        #[arg(long, default_value_t = 32)]
+        #[arg(long, default_value_t = 32, value_parser = some)]
         connections: usize,
     },
+}
+
+/// A count that figures can be divided by.
+fn some(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number from 1".to_owned())
 }
 
 /// Runs it.

@@ -24,7 +24,7 @@ impl Scratch {
         let given = recorded::given()?;
         let mut values = vec![set("http.listen", "127.0.0.1:0"), set("log.level", "warn")];
         values.extend(context.flags.values.iter().cloned());
-        values.push(set("store.url", &url));
+        values.push(("--store".to_owned(), "store.url".to_owned(), url.clone()));
         values.push(set("store.schema", "clawr_bench"));
         values.extend(crate::demo::chain_values(&given));
         if !url.starts_with("sqlite:") {

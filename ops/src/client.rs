@@ -113,7 +113,8 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+    /// Nobody answered.
+    pub fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let why = std::iter::successors(std::error::Error::source(error), |e| e.source()).last();
         let why = why.map(ToString::to_string).unwrap_or_else(|| error.to_string());
         Failure::new(Exit::Unavailable, format!("no answer from {}: {why}; is `clawr serve` running there?", self.base))

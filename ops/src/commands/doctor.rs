@@ -3,6 +3,7 @@
 use crate::cli::Context;
 use crate::config::{Config, Peppers};
 use crate::exit::Exit;
+use crate::out::say;
 use crate::table::Table;
 use clawr_engine::clock::host_now;
 use clawr_engine::db::migrate::{self, Status};
@@ -37,10 +38,12 @@ pub async fn run(context: Context) -> anyhow::Result<Exit> {
     findings.push(peppers(&config));
     findings.push(treasury(&config));
     findings.push(port(&config).await);
-    let is_well = findings.iter().all(|f| f.ok);
+    let sick: Vec<&Finding> = findings.iter().filter(|f| !f.ok).collect();
+    let is_well = sick.is_empty();
     let items: Vec<Json> = findings.iter().map(|f| json!({ "check": f.what, "ok": f.ok, "says": f.says, "fix": f.fix })).collect();
     let value = json!({ "ok": is_well, "items": items });
     context.out.show(&value, || table(&findings))?;
+    sick.iter().for_each(|f| say(&format!("{}: {}", f.what, f.says)));
     Ok(if is_well { Exit::Done } else { Exit::Failed })
 }
 

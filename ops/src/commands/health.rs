@@ -3,6 +3,7 @@
 use crate::cli::Context;
 use crate::client::{Client, Remote};
 use crate::exit::Exit;
+use crate::out::say;
 use crate::table::Table;
 use clap::Args;
 use serde_json::Value as Json;
@@ -17,13 +18,13 @@ pub struct HealthArgs {
 /// Asks `/readyz`.
 pub async fn run(args: HealthArgs, context: Context) -> anyhow::Result<Exit> {
     let client = Client::new(&args.remote, &context)?;
-    let answer = client.request(reqwest::Method::GET, "readyz", &[])?.send().await;
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(_) => return Err(crate::exit::Failure::new(Exit::Unavailable, "not ready: no answer").into()),
-    };
-    let is_ready = answer.status().is_success();
+    let answer = client.request(reqwest::Method::GET, "readyz", &[])?.send().await.map_err(|e| client.unreachable(&e))?;
+    let status = answer.status();
     let body: Json = answer.json().await.unwrap_or_default();
     context.out.show(&body, || Table::of_object(&body))?;
-    Ok(if is_ready { Exit::Done } else { Exit::Unavailable })
+    if status.is_success() {
+        return Ok(Exit::Done);
+    }
+    say(&format!("not ready: the server said {}", status.as_u16()));
+    Ok(Exit::Unavailable)
 }

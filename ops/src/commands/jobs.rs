@@ -6,6 +6,7 @@ use crate::client::{Client, Remote, segment};
 use crate::exit::{Exit, Failure};
 use crate::out::{confirm, say};
 use crate::table::Table;
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
 
@@ -153,7 +154,7 @@ fn counted(ids: &[String]) -> String {
 
 async fn show(client: &Client, id: &str, wait: bool, context: &Context) -> anyhow::Result<Exit> {
     let query: &[(&str, &str)] = if wait { &[("wait", "30s")] } else { &[] };
-    let job = client.get(&format!("v1/jobs/{}", segment(id)?), query).await?;
+    let job = client.get(&format!("v1/jobs/{}", segment(id)?), query).await.with_context(|| id.to_owned())?;
     context.out.show(&job, || Table::of_object(&job))?;
     Ok(Exit::Done)
 }
@@ -200,9 +201,10 @@ fn arguments(text: &str) -> anyhow::Result<Json> {
 
 /// One after the other; what fails is said, the rest is done, the last failure is the exit code.
 async fn act(client: &Client, ids: &[String], action: &str, context: &Context) -> anyhow::Result<Exit> {
+    let segments = ids.iter().map(|id| segment(id)).collect::<anyhow::Result<Vec<_>>>()?;
     let (mut items, mut exit) = (Vec::new(), Exit::Done);
-    for id in ids {
-        match client.post(&format!("v1/jobs/{}/{action}", segment(id)?), &json!({})).await {
+    for id in segments {
+        match client.post(&format!("v1/jobs/{id}/{action}"), &json!({})).await {
             Ok(answer) => items.push(answer),
             Err(error) => {
                 say(&format!("{id}: {error:#}"));
@@ -218,7 +220,7 @@ async fn act(client: &Client, ids: &[String], action: &str, context: &Context) -
 async fn look(client: &Client, ids: &[String], context: &Context) -> anyhow::Result<Exit> {
     let mut items = Vec::new();
     for id in ids {
-        items.push(client.get(&format!("v1/jobs/{}", segment(id)?), &[]).await?);
+        items.push(client.get(&format!("v1/jobs/{}", segment(id)?), &[]).await.with_context(|| id.clone())?);
     }
     say("nothing was cancelled; this is what would be:");
     let value = json!({ "items": items });

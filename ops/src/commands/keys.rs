@@ -7,6 +7,7 @@ use crate::compose::{House, operator};
 use crate::exit::{Exit, Failure};
 use crate::out::{confirm, say};
 use crate::table::Table;
+use anyhow::Context as _;
 use clap::{ArgGroup, Args, Subcommand};
 use clawr_domain::access::keys::Issuer;
 use clawr_domain::access::{Issued, NewKey, Scopes};
@@ -100,7 +101,7 @@ pub async fn run(args: KeysArgs, context: Context) -> anyhow::Result<Exit> {
         }
         KeysCommand::Rotate { remote, id, overlap_hours } => {
             let path = format!("v1/keys/{}/rotate", segment(&id)?);
-            let issued = Client::new(&remote, &context)?.post(&path, &json!({ "overlap_hours": overlap_hours })).await?;
+            let issued = Client::new(&remote, &context)?.post(&path, &json!({ "overlap_hours": overlap_hours })).await.context(id)?;
             say("this is the only time the secrets are shown");
             show(&issued, &context)
         }
@@ -111,7 +112,7 @@ pub async fn run(args: KeysArgs, context: Context) -> anyhow::Result<Exit> {
         KeysCommand::Revoke { remote, id, yes, .. } => {
             let path = format!("v1/keys/{}", segment(&id)?);
             confirm(yes, &format!("Revoke {id}? Whatever uses it is locked out within 5 s."))?;
-            let answer = Client::new(&remote, &context)?.delete(&path).await?;
+            let answer = Client::new(&remote, &context)?.delete(&path).await.with_context(|| id.clone())?;
             if context.out.is_json() {
                 context.out.json(&if answer.is_null() { json!({ "id": id, "revoked": true }) } else { answer })?;
             }

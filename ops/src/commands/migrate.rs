@@ -94,7 +94,13 @@ async fn status(db: &Db, context: &Context) -> anyhow::Result<Exit> {
     let items: Vec<Json> = all.iter().map(|(name, status)| json!({ "name": name, "status": word(status) })).collect();
     let value = json!({ "current": is_current, "items": items });
     context.out.show(&value, || Table::of_list(&value, ["name", "status"]))?;
-    Ok(if is_current { Exit::Done } else { Exit::Failed })
+    if is_current {
+        return Ok(Exit::Done);
+    }
+    for (name, status) in all.iter().filter(|(_, status)| *status != Status::Applied) {
+        say(&format!("{name} is {}", word(status)));
+    }
+    Ok(Exit::Failed)
 }
 
 async fn pending(db: &Db) -> anyhow::Result<Vec<String>> {

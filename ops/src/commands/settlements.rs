@@ -4,6 +4,7 @@ use crate::cli::Context;
 use crate::client::{Client, Remote, segment};
 use crate::exit::Exit;
 use crate::table::Table;
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 /// Arguments of `settlements`.
@@ -51,7 +52,7 @@ pub async fn run(args: SettlementsArgs, context: Context) -> anyhow::Result<Exit
             context.out.show(&list, || Table::of_list(&list, fields))?;
         }
         SettlementsCommand::Show { id } => {
-            let one = client.get(&format!("v1/settlements/{}", segment(&id)?), &[]).await?;
+            let one = client.get(&format!("v1/settlements/{}", segment(&id)?), &[]).await.with_context(|| id.clone())?;
             context.out.show(&one, || Table::of_object(&one))?;
         }
     }

@@ -44,6 +44,11 @@ impl Out {
         self.raw(&format!("{text}\n"))
     }
 
+    /// A text that is its own form: as it is, or within `value` under `--json`.
+    pub fn text(self, text: &str, value: &Json) -> anyhow::Result<()> {
+        if self.json { self.json(value) } else { self.raw(text) }
+    }
+
     /// Text as it is.
     pub fn raw(self, text: &str) -> anyhow::Result<()> {
         let mut stdout = std::io::stdout().lock();

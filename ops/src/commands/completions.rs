@@ -4,6 +4,7 @@ use crate::cli::Context;
 use crate::exit::Exit;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use serde_json::json;
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
@@ -17,7 +18,8 @@ pub struct CompletionsArgs {
 pub fn completions<C: CommandFactory>(args: CompletionsArgs, context: &Context) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut C::command(), "clawr", &mut text);
-    context.out.raw(&String::from_utf8_lossy(&text))?;
+    let text = String::from_utf8(text)?;
+    context.out.text(&text, &json!({ "shell": args.shell.to_string(), "script": text }))?;
     Ok(Exit::Done)
 }
 
@@ -34,6 +36,7 @@ pub fn man<C: CommandFactory>(context: &Context) -> anyhow::Result<Exit> {
         page.render_description_section(&mut text)?;
         page.render_options_section(&mut text)?;
     }
-    context.out.raw(&String::from_utf8_lossy(&text))?;
+    let text = String::from_utf8(text)?;
+    context.out.text(&text, &json!({ "page": text }))?;
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `config`.
 #[derive(Debug, Args)]
@@ -36,8 +36,11 @@ enum ConfigCommand {
 /// Runs it.
 pub fn run(args: ConfigArgs, context: &Context) -> anyhow::Result<Exit> {
     match args.command {
-        ConfigCommand::Init { dry_run: true, .. } => context.out.raw(EXAMPLE)?,
-        ConfigCommand::Init { file, .. } => init(&file)?,
+        ConfigCommand::Init { dry_run: true, file } => context.out.text(EXAMPLE, &written(&file, false))?,
+        ConfigCommand::Init { file, .. } => {
+            init(&file)?;
+            context.out.text("", &written(&file, true))?;
+        }
         ConfigCommand::Keys => {
             let items: Vec<Json> = KEYS.iter().map(|k| json!({ "key": k.path, "default": k.default, "about": k.about })).collect();
             let value = json!({ "items": items });
@@ -47,7 +50,11 @@ pub fn run(args: ConfigArgs, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn init(file: &PathBuf) -> anyhow::Result<()> {
+fn written(file: &Path, written: bool) -> Json {
+    json!({ "file": file, "written": written, "text": EXAMPLE })
+}
+
+fn init(file: &Path) -> anyhow::Result<()> {
     match OpenOptions::new().write(true).create_new(true).open(file) {
         Ok(mut opened) => opened.write_all(EXAMPLE.as_bytes())?,
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

@@ -107,16 +107,15 @@ pub async fn run(args: KeysArgs, context: Context) -> anyhow::Result<Exit> {
         }
         KeysCommand::Revoke { id, dry_run: true, .. } => {
             say(&format!("would revoke {}; whatever uses it gets 401 within 5 s", segment(&id)?));
+            context.out.text("", &json!({ "id": id, "revoked": false }))?;
             Ok(Exit::Done)
         }
         KeysCommand::Revoke { remote, id, yes, .. } => {
             let path = format!("v1/keys/{}", segment(&id)?);
             confirm(yes, &format!("Revoke {id}? Whatever uses it is locked out within 5 s."))?;
-            let answer = Client::new(&remote, &context)?.delete(&path).await.with_context(|| id.clone())?;
-            if context.out.is_json() {
-                context.out.json(&if answer.is_null() { json!({ "id": id, "revoked": true }) } else { answer })?;
-            }
+            Client::new(&remote, &context)?.delete(&path).await.with_context(|| id.clone())?;
             say(&format!("revoked {id}"));
+            context.out.text("", &json!({ "id": id, "revoked": true }))?;
             Ok(Exit::Done)
         }
     }

@@ -82,9 +82,11 @@ async fn plan(db: &Db, context: &Context) -> anyhow::Result<Exit> {
 
 async fn sql(db: &Db, context: &Context) -> anyhow::Result<Exit> {
     let pending = pending(db).await?;
-    for script in migrate::scripts(db.engine()).iter().filter(|s| pending.iter().any(|name| name == s.name)) {
-        context.out.raw(&format!("-- {} {}\n{}\n", script.name, script.checksum, script.text))?;
-    }
+    let mut scripts = migrate::scripts(db.engine());
+    scripts.retain(|s| pending.iter().any(|name| name == s.name));
+    let text: String = scripts.iter().map(|s| format!("-- {} {}\n{}\n", s.name, s.checksum, s.text)).collect();
+    let items: Vec<Json> = scripts.iter().map(|s| json!({ "name": s.name, "checksum": s.checksum, "sql": s.text })).collect();
+    context.out.text(&text, &json!({ "pending": pending, "items": items }))?;
     Ok(Exit::Done)
 }
 

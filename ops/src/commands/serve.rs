@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::out::say;
 use crate::signals::{Signals, Stop};
 use clap::Args;
+use serde_json::json;
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
@@ -53,7 +54,7 @@ pub async fn work(context: Context) -> anyhow::Result<Exit> {
     let signals = Signals::catch()?;
     let house = House::open(&config).await?;
     let pools = Pools::start(&house, &config).await?;
-    context.out.line(&format!("ready: working on {}", pools.describe()))?;
+    context.out.text(&format!("ready: working on {}\n", pools.describe()), &json!({ "queues": pools.queues }))?;
     let stop = signals.wait().await;
     say("stopping: letting running jobs finish; a second signal stops at once");
     pools.stop(config.workers.grace).await;
@@ -63,7 +64,9 @@ pub async fn work(context: Context) -> anyhow::Result<Exit> {
 
 /// The first line is for programs, too: `listening on http://…`.
 fn announce(context: &Context, server: &Server, pools: Option<&Pools>) -> anyhow::Result<()> {
-    context.out.line(&format!("listening on {}", server.url))?;
+    let queues = pools.map(|pools| &pools.queues);
+    let value = json!({ "url": server.url, "metrics": server.metrics_url, "queues": queues });
+    context.out.text(&format!("listening on {}\n", server.url), &value)?;
     if let Some(url) = &server.metrics_url {
         say(&format!("metrics on {url}"));
     }

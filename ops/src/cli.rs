@@ -194,6 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn no_command_takes_a_global_option_for_its_own() {
+        fn own(command: &clap::Command, globals: &[&str], found: &mut Vec<String>) {
+            let taken = command.get_arguments().filter(|a| globals.contains(&a.get_id().as_str()));
+            found.extend(taken.map(|a| format!("{} --{}", command.get_name(), a.get_id())));
+            command.get_subcommands().for_each(|sub| own(sub, globals, found));
+        }
+        let cli = Cli::command();
+        let globals: Vec<&str> = cli.get_arguments().filter(|a| a.is_global_set()).map(|a| a.get_id().as_str()).collect();
+        let mut found = Vec::new();
+        cli.get_subcommands().for_each(|sub| own(sub, &globals, &mut found));
+        assert!(globals.contains(&"config") && found.is_empty(), "{found:?}");
+    }
+
+    #[test]
     fn every_promised_command_exists() {
         let promised = "demo serve work migrate doctor check-config config jobs settlements ledger audit keys tenants apis workers \
             queues health bench completions man";

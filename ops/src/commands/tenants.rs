@@ -31,9 +31,9 @@ enum TenantsCommand {
         /// A user's id
         #[arg(long)]
         owner_id: Option<String>,
-        /// Settings, a JSON object
-        #[arg(long)]
-        config: Option<String>,
+        /// Its configuration, a JSON object
+        #[arg(long, value_name = "JSON")]
+        settings: Option<String>,
     },
     /// Every tenant
     List {
@@ -45,9 +45,9 @@ enum TenantsCommand {
 /// Runs it.
 pub async fn run(args: TenantsArgs, context: Context) -> anyhow::Result<Exit> {
     match args.command {
-        TenantsCommand::Create { slug, name, owner_id, config } => {
-            let config = config.as_deref().map(serde_json::from_str).transpose();
-            let config = config.map_err(|e| Failure::new(Exit::Usage, format!("--config is not JSON: {e}")))?;
+        TenantsCommand::Create { slug, name, owner_id, settings } => {
+            let config = settings.as_deref().map(serde_json::from_str).transpose();
+            let config = config.map_err(|e| Failure::new(Exit::Usage, format!("--settings is not JSON: {e}")))?;
             create(New { slug, name, owner_id, config }, &context).await
         }
         TenantsCommand::List { remote } => {

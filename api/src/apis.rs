@@ -38,7 +38,11 @@ pub fn routes() -> Vec<Route> {
                 .gives(200, "Api")
                 .refuses(&[404, 409]),
         ),
-        Route::get("/v1/apis", list, doc("APIs, in order of ids").needs("read").with(&["Tenant", "Limit", "Cursor"]).gives(200, "ApiList").refuses(&[404])),
+        Route::get(
+            "/v1/apis",
+            list,
+            doc("APIs, in order of ids").needs("read").with(&["Tenant", "Limit", "Cursor"]).gives(200, "ApiList").refuses(&[404]),
+        ),
         Route::get("/v1/apis/{tenant}/{slug}", one, doc("One API").needs("read").gives(200, "Api")),
     ]
 }

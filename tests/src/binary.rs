@@ -8,7 +8,7 @@ use clawr_engine::db::StoreUrl;
 use serde_json::{Value as Json, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 /// The binary with fail points and the tests' kinds, which `ops/test` builds before the tests run.
@@ -64,6 +64,11 @@ impl House {
         Ok(House { folder })
     }
 
+    /// Where its processes run, and where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A command with this configuration and nothing of this process's own.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(clawr());
@@ -96,12 +101,17 @@ impl House {
 
     /// `serve --no-workers`; the process and its URL.
     pub fn serve(&self) -> anyhow::Result<(Process, String)> {
-        let mut command = self.command(&["serve", "--no-workers"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(self.log()?).spawn()?;
-        let out = child.stdout.take().context("stdout")?;
-        let first = BufReader::new(out).lines().next().context("serve ended without a word")??;
+        let (process, first) = self.start(&["serve", "--no-workers"])?;
         let url = first.strip_prefix("listening on ").with_context(|| format!("unexpected: {first}"))?.to_owned();
-        Ok((Process { child }, url))
+        Ok((process, url))
+    }
+
+    /// A command that stays; the process and the first line of its output.
+    pub fn start(&self, arguments: &[&str]) -> anyhow::Result<(Process, String)> {
+        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(self.log()?).spawn()?;
+        let out = child.stdout.take().context("stdout")?;
+        let first = BufReader::new(out).lines().next().with_context(|| format!("clawr {arguments:?} ended without a word"))??;
+        Ok((Process { child }, first))
     }
 
     /// `work`, with fail points (`name=action`) or none.
@@ -162,14 +172,19 @@ impl Process {
 
     /// Waits until it ends by itself; whether it was killed by a signal.
     pub async fn died(&mut self, limit: Duration) -> bool {
+        self.ended(limit).await.is_some_and(|status| std::os::unix::process::ExitStatusExt::signal(&status).is_some())
+    }
+
+    /// Waits until it ends by itself; how it did.
+    pub async fn ended(&mut self, limit: Duration) -> Option<ExitStatus> {
         let started = std::time::Instant::now();
         while started.elapsed() < limit {
             if let Ok(Some(status)) = self.child.try_wait() {
-                return std::os::unix::process::ExitStatusExt::signal(&status).is_some();
+                return Some(status);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        false
+        None
     }
 }
 

@@ -1,73 +1,12 @@
 //! Every recorded report over HTTP, signed, in order; workers killed in the worst moments; in the end each payment has
 //! one entry and its audit event, on every store.
 
+use crate::dispatcher::{Api, people, until};
 use anyhow::{Context as _, ensure};
-use clawr_domain::access::webhook;
-use clawr_tests::binary::{House, Key};
+use clawr_tests::binary::House;
 use clawr_tests::fixtures;
 use clawr_tests::stores::{Kind, TestStore};
-use serde_json::{Value as Json, json};
 use std::time::{Duration, Instant};
-
-struct Api {
-    client: reqwest::Client,
-    url: String,
-    key: Key,
-}
-
-impl Api {
-    async fn get(&self, path: &str) -> anyhow::Result<Json> {
-        let answer = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.key.secret).send().await?;
-        ensure!(answer.status().is_success(), "{path}: {}", answer.status());
-        Ok(answer.json().await?)
-    }
-
-    async fn post(&self, path: &str, body: Json) -> anyhow::Result<()> {
-        let answer = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.key.secret).json(&body).send().await?;
-        ensure!(answer.status().is_success(), "{path} {body}: {} {}", answer.status(), answer.text().await?);
-        Ok(())
-    }
-
-    async fn report(&self, line: &str) -> anyhow::Result<(u16, Json)> {
-        let event: Json = serde_json::from_str(line)?;
-        let id = event["id"].as_str().context("id")?;
-        let now = clawr_engine::clock::host_now() / 1_000_000;
-        let signature = webhook::sign(&self.key.signing_secret, id, now, line.as_bytes()).context("secret")?;
-        let request = self.client.post(format!("{}/v1/events/settlements", self.url)).bearer_auth(&self.key.secret);
-        let request = request.header("webhook-id", id).header("webhook-timestamp", now).header("webhook-signature", signature);
-        let answer = request.header("content-type", "application/json").body(line.to_owned()).send().await?;
-        Ok((answer.status().as_u16(), answer.json().await?))
-    }
-
-    /// All items of a list, page by page.
-    async fn all(&self, path: &str) -> anyhow::Result<Vec<Json>> {
-        let mut items = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let page = self.get(&format!("{path}{}limit=200{cursor}", if path.contains('?') { "&" } else { "?" })).await?;
-            items.extend(page["items"].as_array().context("items")?.iter().cloned());
-            match page["next"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return Ok(items),
-            }
-        }
-    }
-
-    async fn jobs(&self, state: &str) -> anyhow::Result<usize> {
-        Ok(self.all(&format!("/v1/jobs?q=state:{state}")).await?.len())
-    }
-}
-
-async fn people(api: &Api) -> anyhow::Result<()> {
-    let given = fixtures::x402_json("given.json");
-    for (tenant, sold) in given["tenants"].as_object().context("tenants")? {
-        api.post("/v1/tenants", json!({ "slug": tenant })).await?;
-        for (slug, kind) in sold.as_object().context("apis")? {
-            api.post("/v1/apis", json!({ "tenant": tenant, "slug": slug, "resource_type": kind, "price_micros": "2500" })).await?;
-        }
-    }
-    Ok(())
-}
 
 /// Every line is answered as expected, and nothing is posted while nobody works.
 async fn post_all(api: &Api) -> anyhow::Result<()> {
@@ -84,17 +23,6 @@ async fn post_all(api: &Api) -> anyhow::Result<()> {
     ensure!(api.jobs("available").await? == 186, "{} jobs available", api.jobs("available").await?);
     ensure!(api.all("/v1/ledger/entries").await?.is_empty(), "an entry without a worker");
     Ok(())
-}
-
-async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = look().await? {
-            return Ok(found);
-        }
-        ensure!(started.elapsed() < limit, "{what}: not within {limit:?}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
 }
 
 /// Both of these workers hold running leases; then they are killed.
@@ -154,7 +82,7 @@ async fn recorded_on(kind: Kind) -> anyhow::Result<()> {
 async fn play(kind: Kind, house: &House) -> anyhow::Result<()> {
     let key = house.key()?;
     let (_server, url) = house.serve()?;
-    let api = Api { client: reqwest::Client::new(), url, key };
+    let api = Api::new(url, key);
     people(&api).await?;
     post_all(&api).await?;
     println!("  267 answers as expected, 186 jobs available, 0 entries");

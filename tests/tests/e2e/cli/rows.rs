@@ -1,0 +1,80 @@
+//! The table: per command what it does on the running system, and a call that fails.
+
+use super::acts::{self, Act};
+
+/// One command.
+pub struct Row {
+    /// As typed after `clawr`.
+    pub command: &'static str,
+    /// Acts, and is seen to have acted.
+    pub acts: Act,
+    /// A call that must fail; `{…}` is filled in by the running system.
+    pub fails: &'static str,
+    /// With this exit code,
+    pub exit: i32,
+    /// and this on stderr.
+    pub says: &'static str,
+}
+
+const fn row(command: &'static str, acts: Act, fails: &'static str, exit: i32, says: &'static str) -> Row {
+    Row { command, acts, fails, exit, says }
+}
+
+/// All commands, in the order they act.
+pub const ROWS: &[Row] = &[
+    row("demo", acts::demo, "demo --once --set http.listen=nowhere", 2, "http.listen must be ADDRESS:PORT"),
+    row("serve", acts::serve, "serve --listen {address}", 1, "cannot listen on {address} (http.listen)"),
+    row("work", acts::work, "work --set workers.queues=money", 2, "workers.queues must be name=slots"),
+    row("migrate plan", acts::migrate_plan, "migrate plan --set store.url=mysql://x/y", 2, "store.url unknown store URL"),
+    row("migrate up", acts::migrate_up, "migrate up --set store.url=sqlite://{folder}/none/x.db", 1, "/none/x.db"),
+    row(
+        "migrate status",
+        acts::migrate_status,
+        "migrate status --set store.url=sqlite://{folder}/empty.db",
+        1,
+        "0001_engine_core is pending",
+    ),
+    row("doctor", acts::doctor, "doctor --set chain.treasury= --set chain.former_treasuries=", 1, "treasury: chain.treasury is not set"),
+    row(
+        "check-config",
+        acts::check_config,
+        "check-config --set log.lvel=info",
+        2,
+        "log.lvel is not a setting (--set log.lvel); did you mean log.level?",
+    ),
+    row("config init", acts::config_init, "config init clawr.toml", 4, "clawr.toml is there already"),
+    row("config keys", acts::config_keys, "config keys store.url", 2, "unexpected argument 'store.url'"),
+    row("tenants create", acts::tenants_create, "tenants create acme --name Other", 4, "tenant acme exists with other content"),
+    row("tenants list", acts::tenants_list, "tenants list --url http://127.0.0.1:1", 69, "no answer from http://127.0.0.1:1/"),
+    row("apis create", acts::apis_create, "apis create acme x --type car --price-micros 1", 2, "/resource_type must be one of"),
+    row("apis list", acts::apis_list, "apis list --tenant nobody", 3, "no such tenant"),
+    row("keys create", acts::keys_create, "keys create --global --scope fly", 2, "/scopes/0 must be read"),
+    row("keys list", acts::keys_list, "keys list --key-file weak", 5, "lacks the scope admin"),
+    row("keys rotate", acts::keys_rotate, "keys rotate key_{nobodys}", 3, "key_{nobodys}: the server said 404: no such key"),
+    row("keys revoke", acts::keys_revoke, "keys revoke key_{nobodys}", 2, "Say --yes to do it"),
+    row(
+        "jobs enqueue",
+        acts::jobs_enqueue,
+        "jobs enqueue chaos_sleep --args {\"ms\":2} --key cli-once",
+        4,
+        "the key belongs to a job with other content",
+    ),
+    row("jobs list", acts::jobs_list, "jobs list state:lost", 2, "/q lost is not a state"),
+    row("jobs show", acts::jobs_show, "jobs show job_{nobodys}", 3, "job_{nobodys}: the server said 404: no such job"),
+    row("jobs cancel", acts::jobs_cancel, "jobs cancel --yes job_{nobodys}", 3, "job_{nobodys}: the server said 404: no such job"),
+    row("jobs retry", acts::jobs_retry, "jobs retry ../x", 2, "\"../x\" is no id"),
+    row("jobs tail", acts::jobs_tail, "jobs tail --key-file forged", 5, "the server said 401"),
+    row("queues", acts::queues, "queues --url nowhere", 2, "--url nowhere"),
+    row("workers", acts::workers, "workers --key-file none", 2, "cannot read none"),
+    row("settlements list", acts::settlements_list, "settlements list --state lost", 2, "/state must be one of"),
+    row("settlements show", acts::settlements_show, "settlements show stl_{nobodys}", 3, "stl_{nobodys}: the server said 404"),
+    row("ledger balances", acts::ledger_balances, "ledger balances --limit 0", 2, "/limit must be an integer"),
+    row("ledger verify", acts::ledger_verify, "ledger verify", 1, "findings"),
+    row("audit tail", acts::audit_tail, "audit tail -n few", 2, "invalid value 'few' for '--limit <LIMIT>'"),
+    row("audit verify", acts::audit_verify, "audit verify", 1, "findings"),
+    row("health", acts::health, "health --url http://127.0.0.1:1", 69, "no answer from http://127.0.0.1:1/"),
+    row("bench queue", acts::bench_queue, "bench queue --jobs 0", 2, "invalid value '0' for '--jobs <JOBS>'"),
+    row("bench intake", acts::bench_intake, "bench intake --store mysql://x/y", 2, "unknown store URL mysql://x/y"),
+    row("completions", acts::completions, "completions korn", 2, "invalid value 'korn' for '<SHELL>'"),
+    row("man", acts::man, "man jobs", 2, "unexpected argument 'jobs'"),
+];

@@ -10,7 +10,7 @@ mod stage;
 mod verdict;
 
 pub use record as recorded;
-pub use stage::{chain_values, people};
+pub use stage::{Folder, chain_values, people};
 
 use crate::cli::Context;
 use crate::exit::Exit;

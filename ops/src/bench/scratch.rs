@@ -3,24 +3,23 @@
 use crate::cli::{self, Context};
 use crate::compose::House;
 use crate::config::{Config, Flags};
-use crate::demo::{people, recorded};
+use crate::demo::{Folder, people, recorded};
 use crate::logging;
 use clawr_engine::db::{Db, StoreUrl, migrate};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The store's configuration and the folder that goes with it.
 pub struct Scratch {
     /// As a process would have it.
     pub config: Config,
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Scratch {
     /// Makes the folder and the configuration.
     pub fn make(context: &Context, store: Option<&str>) -> anyhow::Result<Scratch> {
-        let folder = context.environment.temp_folder().join(format!("clawr-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        let url = store.map_or_else(|| format!("sqlite://{}", folder.join("clawr.db").display()), str::to_owned);
+        let folder = Folder::new(&context.environment, "bench")?;
+        let url = store.map_or_else(|| format!("sqlite://{}", folder.path().join("clawr.db").display()), str::to_owned);
         let given = recorded::given()?;
         let mut values = vec![set("http.listen", "127.0.0.1:0"), set("log.level", "warn")];
         values.extend(context.flags.values.iter().cloned());
@@ -28,8 +27,8 @@ impl Scratch {
         values.push(set("store.schema", "clawr_bench"));
         values.extend(crate::demo::chain_values(&given));
         if !url.starts_with("sqlite:") {
-            values.push(set("secrets.register_pepper_file", &pepper(&folder, "register")?));
-            values.push(set("secrets.key_pepper_file", &pepper(&folder, "key")?));
+            values.push(set("secrets.register_pepper_file", &pepper(folder.path(), "register")?));
+            values.push(set("secrets.key_pepper_file", &pepper(folder.path(), "key")?));
         }
         let flags = Flags { file: None, values, without_file: true };
         let config = Config::load(&context.environment.unconfigured(), &flags).map_err(cli::configuration)?;
@@ -51,15 +50,7 @@ impl Scratch {
 
     /// Where its files are.
     pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            tracing::warn!("could not remove {}: {error}", self.folder.display());
-        }
+        self.folder.path()
     }
 }
 

@@ -24,8 +24,9 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new(environment: &Environment) -> anyhow::Result<Folder> {
-        let path = environment.temp_folder().join(format!("clawr-demo-{}", std::process::id()));
+    /// A temporary one, for this process and `purpose`.
+    pub fn new(environment: &Environment, purpose: &str) -> anyhow::Result<Folder> {
+        let path = environment.temp_folder().join(format!("clawr-{purpose}-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Folder(path))
     }
@@ -63,7 +64,7 @@ impl Stage {
     /// Builds it and starts everything.
     pub async fn build(context: &Context) -> anyhow::Result<Stage> {
         let given = record::given()?;
-        let folder = Folder::new(&context.environment)?;
+        let folder = Folder::new(&context.environment, "demo")?;
         let config = config(context, &given, folder.path())?;
         logging::start(&config.log, context.environment.no_colour());
         let house = House::open(&config).await?;

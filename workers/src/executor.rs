@@ -9,9 +9,10 @@ use crate::held::{Held, Hold};
 use clawr_domain::ports::Ports;
 use clawr_engine::backoff::random_below;
 use clawr_engine::db::DbError;
+use clawr_engine::effect::{EffectOpen, Effects};
 use clawr_engine::job::{Claimed, State};
-use clawr_engine::kind::{Entry, Fatal, Finish, Outcome, Policy, Registry, RetryAfter, Run};
-use clawr_engine::outcome::{Answer, Finisher, Settled, Transition};
+use clawr_engine::kind::{Asking, Entry, Fatal, Finish, Outcome, Policy, Registry, RetryAfter, Run};
+use clawr_engine::outcome::{Answer, Finisher, HELD_FOR_EFFECTS, Settled, Transition};
 use clawr_engine::queue::Queue;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 /// A run whose reads went stale is repeated at once this often; then it is snoozed.
 const RERUNS_MAX: i64 = 5;
+/// Pause of a job whose effect another job has open.
+const ELSEWHERE: Duration = Duration::from_secs(5);
 /// Failed attempts kept with a job.
 const ERRORS_KEPT: usize = 10;
 /// Bytes kept of one error's chain.
@@ -32,6 +35,8 @@ pub struct Executor {
     pub(crate) ports: Ports,
     pub(crate) finisher: Finisher,
     pub(crate) held: Held,
+    pub(crate) asking: Arc<dyn Asking>,
+    pub(crate) worker: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 /// How a handler's run ended.
@@ -72,8 +77,13 @@ impl Executor {
         }
         match self.decode(job) {
             Ok((entry, args)) => {
-                let ended = self.run(&entry, args, job, hold).await;
-                self.settle(&entry, job, ended)
+                let policy = entry.policy.effects;
+                let effects = Effects::of(self.queue.clone(), job.clone(), &(self.worker)(), policy, hold.cancelled.clone());
+                let ended = self.run(&entry, args, job, hold, &effects).await;
+                match effects.any_open() {
+                    true => self.held_for_effects(job, &ended),
+                    false => self.settle(&entry, job, ended),
+                }
             }
             Err(why) => self.dead(job, "undecodable", &why),
         }
@@ -86,9 +96,16 @@ impl Executor {
         Ok((entry.clone(), args))
     }
 
-    async fn run(&self, entry: &Entry<Ports>, args: Json, job: &Arc<Claimed>, hold: &Hold) -> Ended {
+    async fn run(&self, entry: &Entry<Ports>, args: Json, job: &Arc<Claimed>, hold: &Hold, effects: &Effects) -> Ended {
         let (queue, mut cancelled) = (&self.queue, hold.cancelled.clone());
-        let run = Run { job: job.clone(), db: queue.db().clone(), clock: queue.clock().clone(), cancelled: cancelled.clone() };
+        let run = Run {
+            job: job.clone(),
+            db: queue.db().clone(),
+            clock: queue.clock().clone(),
+            cancelled: cancelled.clone(),
+            effects: effects.clone(),
+            asking: self.asking.clone(),
+        };
         let mut handler = tokio::spawn(entry.start(args, run, self.ports.clone()));
         let limit = entry.policy.attempt_timeout;
         tokio::select! {
@@ -118,6 +135,15 @@ impl Executor {
         }
     }
 
+    /// However the run ended: what it did outside decides first, and that is unknown. No attempt is used.
+    fn held_for_effects(&self, job: &Arc<Claimed>, ended: &Ended) -> Settled {
+        let mut settled = stay(job, State::Held, job.run_at, -1, HELD_FOR_EFFECTS);
+        if let (Transition::Stay { errors, .. }, Ended::Failed(error)) = (&mut settled.transition, ended) {
+            *errors = Some(history(job, "effect_unknown", &format!("{error:#}"), self.queue.clock().now()));
+        }
+        settled
+    }
+
     fn finished(&self, job: &Arc<Claimed>, finish: Finish) -> Settled {
         let transition = self.transition(job, finish.outcome);
         Settled { job: job.clone(), transition, writes: finish.writes, follow_ups: finish.follow_ups }
@@ -142,6 +168,10 @@ impl Executor {
         let text = format!("{error:#}");
         if error.downcast_ref::<Fatal>().is_some() {
             return self.dead(job, "fatal", &text);
+        }
+        if error.downcast_ref::<EffectOpen>().is_some() {
+            let run_at = self.queue.clock().now() + micros(ELSEWHERE) + random_us(ELSEWHERE);
+            return stay(job, State::Scheduled, run_at, -1, "effect open elsewhere");
         }
         let after = error.downcast_ref::<RetryAfter>().map(|r| r.after.min(policy.backoff_max));
         self.retry(policy, job, "error", &text, after)
@@ -229,6 +259,10 @@ fn backoff_us(policy: Policy, attempt: i64) -> i64 {
     let base = micros(policy.backoff).saturating_mul(1 << doublings).min(micros(policy.backoff_max));
     let spread = base / 5;
     base - spread + i64::try_from(random_below(u64::try_from(2 * spread + 1).unwrap_or(1))).unwrap_or(0)
+}
+
+fn random_us(most: Duration) -> i64 {
+    i64::try_from(random_below(u64::try_from(most.as_micros()).unwrap_or(1))).unwrap_or(0)
 }
 
 fn micros(duration: Duration) -> i64 {

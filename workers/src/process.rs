@@ -1,6 +1,7 @@
 //! One worker process: an identity in the store, a heartbeat from an OS thread of its own, pools, duties, and a stop
 //! that loses nothing and burns no attempt.
 
+use crate::asking::Asker;
 use crate::duties;
 use crate::executor::Executor;
 use crate::held::Held;
@@ -20,6 +21,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+
+/// Every worker resolves effects, whatever else it was told to do.
+const EFFECTS: &str = "effects";
+const EFFECTS_SLOTS: usize = 4;
 
 /// What a worker process is started with.
 pub struct Settings {
@@ -56,7 +61,8 @@ pub struct WorkerProcess {
 
 impl WorkerProcess {
     /// Announces the process and starts everything.
-    pub async fn start(queue: Queue, registry: Registry<Ports>, ports: Ports, settings: Settings) -> Result<Self, DbError> {
+    pub async fn start(queue: Queue, registry: Registry<Ports>, ports: Ports, mut settings: Settings) -> Result<Self, DbError> {
+        settings.queues.entry(EFFECTS.to_owned()).or_insert(EFFECTS_SLOTS);
         let identity = new_identity(&queue, &settings);
         let shared = Arc::new(Shared { queue, ticks: AtomicU64::new(0), identity: Mutex::new(identity), held: Held::default(), settings });
         shared.announce().await?;
@@ -66,7 +72,10 @@ impl WorkerProcess {
         let beat = start_beat(shared.clone(), beat_stopped);
         let finisher = Finisher::start(shared.queue.db().clone(), shared.queue.clock().clone());
         let held = shared.held.clone();
-        let executor = Executor { queue: shared.queue.clone(), registry, ports, finisher, held };
+        let asking = Arc::new(Asker { registry: registry.clone(), ports: ports.clone() });
+        let known = shared.clone();
+        let worker = Arc::new(move || known.worker_id());
+        let executor = Executor { queue: shared.queue.clone(), registry, ports, finisher, held, asking, worker };
         let pools =
             shared.settings.queues.iter().flat_map(|(name, slots)| start_pool(name, *slots, &executor, &shared, &stopped)).collect();
         let duties = duties::start(&shared, &stopped);

@@ -24,6 +24,12 @@ impl Backoff {
     }
 }
 
+/// `first` doubled for every try after the first, never above `most`.
+pub fn doubled(first: Duration, most: Duration, tries: i64) -> Duration {
+    let doublings = u32::try_from(tries - 1).unwrap_or(0).min(30);
+    first.saturating_mul(1 << doublings).min(most)
+}
+
 /// Uniform enough for jitter, from the operating system's generator.
 pub fn random_below(bound: u64) -> u64 {
     let mut bytes = [0u8; 8];

@@ -26,16 +26,17 @@ pub fn host_now() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Time that passed since the machine started, its sleep included.
+/// Time that passed since the machine started, its sleep included: for intervals of this process, never compared with
+/// another's.
 #[cfg(target_os = "linux")]
-fn since_boot() -> Duration {
+pub fn since_boot() -> Duration {
     let at = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::new(u64::try_from(at.tv_sec).unwrap_or(0), u32::try_from(at.tv_nsec).unwrap_or(0))
 }
 
 /// Time that passed since this process first asked.
 #[cfg(not(target_os = "linux"))]
-fn since_boot() -> Duration {
+pub fn since_boot() -> Duration {
     static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
     START.elapsed()
 }

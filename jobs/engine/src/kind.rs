@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::db::Db;
+use crate::effect::{Class, Effect, Effects, Look, Next, Stored};
 use crate::job::{Claimed, NewJob};
 use crate::write::Write;
 use futures::future::BoxFuture;
@@ -38,6 +39,41 @@ pub struct Policy {
     pub may_enqueue: MayEnqueue,
     /// How long a key stays taken; `None` = for ever.
     pub key_life: Option<Duration>,
+    /// How its effects are called and resolved.
+    pub effects: EffectPolicy,
+}
+
+/// How a kind's effects are called, and what happens to those that become unknown.
+#[derive(Clone, Copy, Debug)]
+pub struct EffectPolicy {
+    /// A call starts no later than this after its intent.
+    pub start_within: Duration,
+    /// A call is given up after this and is then unknown.
+    pub call_within: Duration,
+    /// First pause before an unknown effect is repeated or looked at again; doubles.
+    pub pause: Duration,
+    /// Longest such pause.
+    pub pause_max: Duration,
+    /// Unknown for longer than this, it is a person's.
+    pub max_age: Duration,
+    /// `at_least_once` ones are intended at most this often; then they are a person's.
+    pub tries_max: i64,
+    /// Money moves by them: a person's verdict needs a second person.
+    pub money: bool,
+}
+
+impl Default for EffectPolicy {
+    fn default() -> Self {
+        Self {
+            start_within: Duration::from_secs(10),
+            call_within: Duration::from_secs(30),
+            pause: Duration::from_secs(5),
+            pause_max: Duration::from_secs(1800),
+            max_age: Duration::from_secs(24 * 3600),
+            tries_max: 10,
+            money: false,
+        }
+    }
 }
 
 impl Default for Policy {
@@ -49,6 +85,7 @@ impl Default for Policy {
             attempt_timeout: Duration::from_secs(300),
             may_enqueue: MayEnqueue::Nobody,
             key_life: None,
+            effects: EffectPolicy::default(),
         }
     }
 }
@@ -119,6 +156,30 @@ pub struct Run {
     pub clock: Clock,
     /// Becomes true when the lease is lost, cancel was asked or the process stops.
     pub cancelled: watch::Receiver<bool>,
+    /// What it does outside.
+    pub effects: Effects,
+    /// Asks the receivers of any kind's effects.
+    pub asking: Arc<dyn Asking>,
+}
+
+impl Run {
+    /// Something to be done outside, once, under a key of its business identity.
+    pub fn effect(&self, class: Class, key: impl Into<String>, intent: Json) -> Effect<'_> {
+        self.effects.effect(class, key, intent)
+    }
+
+    /// Looks once at an unknown effect of any kind; what the kind `effect_resolve` does.
+    pub async fn resolve_effect(&self, id: &str) -> anyhow::Result<Next> {
+        self.effects.resolve(id, &*self.asking).await
+    }
+}
+
+/// What a binary knows of effects: how those of a kind are resolved, and how their receivers are asked.
+pub trait Asking: Send + Sync {
+    /// The policy of the kind that intended it; `None` if this binary has no such kind.
+    fn policy(&self, kind: &str) -> Option<EffectPolicy>;
+    /// Asks the receiver.
+    fn look(&self, effect: Stored) -> BoxFuture<'static, Look>;
 }
 
 /// A kind of job. `P` are the ports to the outside; the engine does not know them.
@@ -138,12 +199,18 @@ pub trait Kind<P>: Send + Sync + 'static {
     /// Does the work. Runs at least once; its writes take effect exactly once.
     fn run(args: Self::Args, run: Run, ports: P) -> impl Future<Output = anyhow::Result<Finish>> + Send;
 
+    /// Asks the receiver what became of an effect of this kind.
+    fn look(_effect: Stored, _ports: P) -> impl Future<Output = Look> + Send {
+        async { Look::Unknown("this kind has nobody to ask".into()) }
+    }
+
     /// A guard or unique constraint refused the writes. `Some` = the business result to commit in their place.
     fn on_refused(_name: &str) -> Option<Outcome> {
         None
     }
 }
 
+type LookFn<P> = Arc<dyn Fn(Stored, P) -> BoxFuture<'static, Look> + Send + Sync>;
 type RunFn<P> = Arc<dyn Fn(Json, Run, P) -> BoxFuture<'static, anyhow::Result<Finish>> + Send + Sync>;
 
 /// One kind with its type forgotten.
@@ -161,12 +228,18 @@ pub struct Entry<P> {
     pub on_refused: fn(&str) -> Option<Outcome>,
     decode: fn(&Json) -> Result<(), String>,
     run: RunFn<P>,
+    look: LookFn<P>,
 }
 
 impl<P> Entry<P> {
     /// Checks that args decode; the error names what does not.
     pub fn check(&self, args: &Json) -> Result<(), String> {
         (self.decode)(args)
+    }
+
+    /// Asks the receiver of an effect.
+    pub fn look(&self, effect: Stored, ports: P) -> BoxFuture<'static, Look> {
+        (self.look)(effect, ports)
     }
 
     /// Starts the handler.
@@ -206,6 +279,7 @@ impl<P: Send + 'static> RegistryBuilder<P> {
             on_refused: K::on_refused,
             decode: |args| K::Args::deserialize_from(args),
             run,
+            look: Arc::new(|effect, ports| Box::pin(K::look(effect, ports))),
         };
         assert!(self.kinds.insert(K::KIND, entry).is_none(), "two kinds are named {}", K::KIND);
         self

@@ -8,6 +8,7 @@ pub mod claim;
 pub mod clock;
 pub mod coalesce;
 pub mod db;
+pub mod effect;
 pub mod enqueue;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;

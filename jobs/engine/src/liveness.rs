@@ -6,6 +6,8 @@
 //! a restarted rescuer waits one full interval.
 
 use crate::db::{DbError, Row, Scope};
+use crate::effect;
+use crate::ids::new_op;
 use crate::queue::Queue;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -146,16 +148,21 @@ impl Rescuer {
 
     /// Compare-and-set on the beat, then the jobs; a beat that moved meanwhile leaves everything as it is.
     async fn take(&self, worker: &str, beat: Option<i64>, crash: bool) -> Result<Rescue, DbError> {
-        let mut commit = Vec::new();
+        let (op, mut commit) = (new_op(), Vec::new());
         if let Some(beat) = beat {
             commit.push(TAKE.with([worker.into(), beat.into()]));
         }
-        commit.push(REQUEUE.with([worker.into(), i64::from(crash).into(), QUARANTINE_AFTER.into()]));
-        let rows = self.queue.db.commit(&Scope::System, commit).await?.pop().unwrap_or_default();
+        let at = commit.len();
+        commit.push(REQUEUE.with([worker.into(), i64::from(crash).into(), QUARANTINE_AFTER.into(), op.as_str().into()]));
+        commit.extend(effect::lost(&op, self.queue.clock.now()));
+        let rows = self.queue.db.commit(&Scope::System, commit).await?.swap_remove(at);
         let mut done = Rescue { workers: usize::from(beat.is_some()), ..Rescue::default() };
         for row in &rows {
             match row.text("state")?.as_str() {
-                "held" => done.held += 1,
+                "held" => {
+                    done.held += 1;
+                    self.queue.db.notify(effect::QUEUE);
+                }
                 _ => done.requeued += 1,
             }
             self.queue.db.notify(&row.text("queue")?);

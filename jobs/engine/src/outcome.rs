@@ -8,6 +8,7 @@
 use crate::clock::Clock;
 use crate::coalesce::Coalescer;
 use crate::db::{Db, DbError, Engine, Rows, Scope, Statement};
+use crate::effect;
 use crate::enqueue::{insert_statement, job_row};
 use crate::ids::new_op;
 use crate::job::{Claimed, NewJob, State, rank};
@@ -27,6 +28,8 @@ crate::sql!(STILL_HELD, "sql/outcome_still_held.pg.sql", "sql/outcome_still_held
 
 /// Outcomes that share a commit.
 pub const MERGE_MAX: usize = 500;
+/// The reason of a held job whose effects are unknown. It goes on by itself when they are known.
+pub const HELD_FOR_EFFECTS: &str = "effect";
 /// How long a commit with an unknown outcome is repeated. The heartbeat goes on meanwhile.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -72,6 +75,13 @@ pub struct Settled {
     pub writes: Vec<Write>,
     /// Enqueued if and only if the transition is committed.
     pub follow_ups: Vec<NewJob>,
+}
+
+impl Settled {
+    /// Whether the job is held because what it did outside is unknown.
+    fn is_held_for_effects(&self) -> bool {
+        matches!(&self.transition, Transition::Stay { state: State::Held, reason, .. } if reason == HELD_FOR_EFFECTS)
+    }
 }
 
 /// What became of one [`Settled`].
@@ -208,6 +218,9 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
     }
     all.extend(end_statements(engine, clock, settled, &op));
     all.extend(move_statement(settled, &op));
+    if settled.iter().any(Settled::is_held_for_effects) {
+        all.extend(effect::lost(&op, clock.now()));
+    }
     all
 }
 
@@ -266,6 +279,7 @@ fn answers(settled: &[Settled], rows: &[Rows]) -> Result<Vec<Answer>, DbError> {
 fn wake(db: &Db, settled: &[Settled]) {
     let follow_ups = settled.iter().flat_map(|s| &s.follow_ups).map(|job| job.queue.as_str());
     let moved = settled.iter().filter(|s| matches!(s.transition, Transition::Stay { .. })).map(|s| s.job.queue.as_str());
-    let queues: BTreeSet<&str> = follow_ups.chain(moved).collect();
+    let resolving = settled.iter().filter(|s| s.is_held_for_effects()).map(|_| effect::QUEUE);
+    let queues: BTreeSet<&str> = follow_ups.chain(moved).chain(resolving).collect();
     queues.into_iter().for_each(|queue| db.notify(queue));
 }

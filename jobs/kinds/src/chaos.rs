@@ -2,6 +2,7 @@
 //! args, so that a test sees executions from outside the database.
 
 mod chaos_abort;
+mod chaos_effect;
 mod chaos_fail;
 mod chaos_follow;
 mod chaos_panic;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
     kinds
         .with::<chaos_abort::ChaosAbort>()
+        .with::<chaos_effect::ChaosEffect>()
         .with::<chaos_fail::ChaosFail>()
         .with::<chaos_follow::ChaosFollow>()
         .with::<chaos_panic::ChaosPanic>()

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "chaos")]
 mod chaos;
+mod effect_resolve;
 mod kinds;
 mod settlement;
 

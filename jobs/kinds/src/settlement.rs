@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clawr_domain::ports::Ports;
 use clawr_domain::refusal::Problem;
 use clawr_domain::settlement::{Posting, post};
-use clawr_engine::kind::{Fatal, Finish, Kind, MayEnqueue, Outcome, Policy, Run};
+use clawr_engine::kind::{EffectPolicy, Fatal, Finish, Kind, MayEnqueue, Outcome, Policy, Run};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
@@ -36,6 +36,7 @@ impl Kind<Ports> for Settlement {
             attempt_timeout: Duration::from_secs(60),
             may_enqueue: MayEnqueue::Nobody,
             key_life: None,
+            effects: EffectPolicy::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! `CLAWR_CHAOS=long` makes the storms ten times as long.
 
 mod clock;
+mod effects;
 mod money;
 
 use anyhow::{Context as _, ensure};

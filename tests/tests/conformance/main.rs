@@ -2,6 +2,7 @@
 
 mod append_only;
 mod commit;
+mod effects;
 mod lost_reply;
 mod money;
 mod outcome;

@@ -114,7 +114,10 @@ async fn a_beat_in_the_last_moment_keeps_the_jobs() {
         claim(&queue, 1).await;
         let seen = int(&queue, "select beat as n from workers").await;
         assert!(queue.beat("wkr_1").await.expect("beat"));
-        let act = vec![TAKE.with(["wkr_1".into(), seen.into()]), REQUEUE.with(["wkr_1".into(), 0.into(), QUARANTINE_AFTER.into()])];
+        let act = vec![
+            TAKE.with(["wkr_1".into(), seen.into()]),
+            REQUEUE.with(["wkr_1".into(), 0.into(), QUARANTINE_AFTER.into(), "op_1".into()]),
+        ];
         crate::support::commit(&queue, act).await.expect("commit");
         assert_eq!(int(&queue, "select count(*) as n from jobs where state = 'running' and worker = 'wkr_1'").await, 1);
         assert!(queue.beat("wkr_1").await.expect("beat"), "still alive");

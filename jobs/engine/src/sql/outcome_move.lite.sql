@@ -1,7 +1,7 @@
 -- params: text, text
 -- Gives jobs that still run under the given leases their next live state; primary key, driven from the input.
 update jobs
-set state = h.state, run_at = h.run_at, rank = h.rank, attempt = jobs.attempt + h.attempts, reruns = h.reruns, reason = h.reason,
+set state = case when h.reason = 'effect' and jobs.open_effects = 0 then 'available' else h.state end, run_at = h.run_at, rank = h.rank, attempt = jobs.attempt + h.attempts, reruns = h.reruns, reason = h.reason,
   errors = h.errors, op = $2, lease = '', worker = '', rev = jobs.rev + 1
 from (
   select j.rowid as at, v.value ->> 'state' as state, v.value ->> 'run_at' as run_at, v.value ->> 'rank' as rank,

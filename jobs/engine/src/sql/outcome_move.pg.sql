@@ -7,7 +7,7 @@ held as materialized (
   select v.* from v cross join lateral (
     select j.id from jobs j where j.id = v.id and j.state = 'running' and j.lease = v.lease for update) k)
 update jobs j
-set state = h.state, run_at = h.run_at, rank = h.rank, attempt = j.attempt + h.attempts, reruns = h.reruns, reason = h.reason,
+set state = case when h.reason = 'effect' and j.open_effects = 0 then 'available' else h.state end, run_at = h.run_at, rank = h.rank, attempt = j.attempt + h.attempts, reruns = h.reruns, reason = h.reason,
   errors = h.errors, op = $2, lease = '', worker = '', rev = j.rev + 1
 from held h
 where j.id = any(array(select id from held)) and j.id = h.id

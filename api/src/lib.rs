@@ -28,6 +28,7 @@ mod audit;
 mod auth;
 mod body;
 mod docs_page;
+mod effects;
 mod fields;
 mod health;
 mod idempotency;

@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::openapi::Doc;
 use crate::problem::Problem;
-use crate::{apis, audit, docs_page, health, jobs, keys, ledger, limits, openapi, ops_page, settlements, tenants, workers};
+use crate::{apis, audit, docs_page, effects, health, jobs, keys, ledger, limits, openapi, ops_page, settlements, tenants, workers};
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::StatusCode;
@@ -38,6 +38,7 @@ impl Route {
 pub fn all() -> Vec<Route> {
     let parts = [
         jobs::routes(),
+        effects::routes(),
         settlements::routes(),
         tenants::routes(),
         apis::routes(),

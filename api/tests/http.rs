@@ -2,6 +2,7 @@
 //! status must be named there and its body must have the shape that is promised.
 
 mod http {
+    mod effects;
     mod jobs;
     mod manners;
     mod others;

@@ -48,7 +48,6 @@ create table findings (
   closed_at bigint not null default 0
 );
 create index findings_open on findings (id) where closed_at = 0;
-alter table engine_guard add column effect_moved bigint constraint effect_moved check (effect_moved is null);
 
 create table job_links (
   job text collate "C" not null,

@@ -53,8 +53,6 @@ create table findings (
 --;;
 create index findings_open on findings (id) where closed_at = 0;
 --;;
-alter table engine_guard add column effect_moved integer constraint effect_moved check (effect_moved is null);
---;;
 create table job_links (
   job text not null,
   what text not null,

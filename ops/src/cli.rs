@@ -64,6 +64,8 @@ enum Command {
     Jobs(jobs::JobsArgs),
     /// List and show reported payments
     Settlements(settlements::SettlementsArgs),
+    /// What jobs did outside, and what became of it
+    Effects(effects::EffectsArgs),
     /// Balances, and proof that they are right
     Ledger(ledger::LedgerArgs),
     /// The audit trail, and proof that it is whole
@@ -169,6 +171,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Config(args) => config_init::run(args, &context),
         Command::Jobs(args) => jobs::run(args, context).await,
         Command::Settlements(args) => settlements::run(args, context).await,
+        Command::Effects(args) => effects::run(args, context).await,
         Command::Ledger(args) => ledger::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
@@ -209,7 +212,7 @@ mod tests {
 
     #[test]
     fn every_promised_command_exists() {
-        let promised = "demo serve work migrate doctor check-config config jobs settlements ledger audit keys tenants apis workers \
+        let promised = "demo serve work migrate doctor check-config config jobs settlements effects ledger audit keys tenants apis workers \
             queues health bench completions man";
         let known: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
         for name in promised.split_whitespace() {

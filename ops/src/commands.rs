@@ -7,6 +7,7 @@ pub mod check_config;
 pub mod completions;
 pub mod config_init;
 pub mod doctor;
+pub mod effects;
 pub mod health;
 pub mod jobs;
 pub mod keys;

@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const CLASSES: [&str; 3] = ["keyed", "provable", "at_least_once"];
+/// Jobs of a class in one round.
+const EACH: usize = 6;
 /// Where processes die; each a little later than the one before.
 const POINTS: [&str; 6] = [
     "effect_intended=2*off->return",
@@ -27,9 +29,9 @@ const POINTS: [&str; 6] = [
     "before_commit=3*off->return",
 ];
 
-async fn hand_in(queue: &Queue, log: &Log, provider: &Provider, round: usize, count: usize) -> anyhow::Result<()> {
+async fn hand_in(queue: &Queue, log: &Log, provider: &Provider, round: usize) -> anyhow::Result<()> {
     let mut jobs = Vec::new();
-    for n in 0..count {
+    for n in 0..EACH {
         for class in CLASSES {
             let key = format!("{class}:{round}-{n}");
             jobs.push(log.job("chaos_effect", json!({ "provider": provider.address(), "class": class, "key": key })));
@@ -50,13 +52,13 @@ async fn storm(kind: Kind) -> anyhow::Result<()> {
     for round in 0..rounds {
         dying.push(house.work(POINTS[round % POINTS.len()])?);
         tokio::time::sleep(Duration::from_millis(400)).await;
-        hand_in(&queue, &log, &provider, round, 6).await?;
+        hand_in(&queue, &log, &provider, round).await?;
         tokio::time::sleep(Duration::from_millis(1_000 + chance.below(1_000))).await;
     }
     for process in &mut dying {
         deaths += usize::from(process.died(Duration::from_secs(2)).await);
     }
-    let jobs = rounds * 6 * CLASSES.len();
+    let jobs = rounds * EACH * CLASSES.len();
     settle(&queue, jobs, Duration::from_secs(90)).await?;
     ensure!(deaths > 0, "nobody died");
     check(&queue, &provider, jobs, deaths).await
@@ -140,13 +142,15 @@ async fn zombie(kind: Kind) -> anyhow::Result<()> {
     let (house, queue, log) = (House::on(&store)?, store.queue().await?, Log::new());
     let provider = Provider::start(7).await;
     let frozen = house.work("effect_intended=sleep(700)")?;
-    hand_in(&queue, &log, &provider, 0, 2).await?;
-    wait("intents", Duration::from_secs(30), || log.starts().len() == 2 * CLASSES.len()).await?;
+    // one job: the point stops a thread of the runtime, the other one must be free to call
+    let args = json!({ "provider": provider.address(), "class": "provable", "key": "provable:zombie" });
+    queue.enqueue(log.job("chaos_effect", args)).await?;
+    wait("an intent", Duration::from_secs(30), || log.starts().len() == 1).await?;
     tokio::time::sleep(Duration::from_millis(300)).await;
     frozen.signal("STOP");
     let before = provider.known();
     let _spare = house.work("")?;
-    settle(&queue, 2 * CLASSES.len(), Duration::from_secs(60)).await?;
+    settle(&queue, 1, Duration::from_secs(60)).await?;
     let resolved = provider.known();
     frozen.signal("CONT");
     tokio::time::sleep(Duration::from_secs(4)).await;

@@ -19,7 +19,7 @@ const SCHEMA: &str = "-- things\n\
     create trigger things_stay before delete on things BEGIN SELECT RAISE(ABORT, 'things is append-only'); END;\n";
 
 fn script() -> Script {
-    Script { name: "0001_test", checksum: "c0ffee".into(), text: SCHEMA }
+    Script { name: "0001_test", checksum: "c0ffee".into(), additive: false, text: SCHEMA }
 }
 
 fn put(id: &str, n: i64) -> Statement {

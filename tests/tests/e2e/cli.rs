@@ -5,6 +5,7 @@
 //! no command needs. What is no command's alone stands in `manners`: signals, logs, where a value came from.
 
 mod acts;
+mod effects;
 mod manners;
 mod rows;
 mod schemas;

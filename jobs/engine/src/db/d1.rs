@@ -74,7 +74,7 @@ impl D1Store {
         entries.push(Entry::bare(RECORDS));
         let file = format!("{}.sql", script.name);
         entries.push(Entry::new(RECORD_FOR_WRANGLER, vec![Param::text(file), Param::int(now)]));
-        let checksum = Param::text(script.checksum.clone());
+        let checksum = Param::text(script.record());
         entries.push(Entry::new(RECORD, vec![Param::text(script.name), checksum, Param::int(now)]));
         wire::check(script.name, &entries)?;
         self.http.send(&entries, Intent::Write).await.map(drop)

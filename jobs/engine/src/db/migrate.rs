@@ -13,8 +13,10 @@ crate::sql!(LIST, "../sql/migrations_list.sql");
 pub struct Script {
     /// `NNNN_{engine|app}_name`.
     pub name: &'static str,
-    /// SHA-256 of the text, hex; with ` additive` behind it if the file promises so.
+    /// SHA-256 of the text, hex.
     pub checksum: String,
+    /// Whether it promises that older binaries may serve on.
+    pub additive: bool,
     /// The whole file.
     pub text: &'static str,
 }
@@ -36,6 +38,13 @@ pub enum Status {
 
 const ADDITIVE: &str = " additive";
 
+impl Script {
+    /// What is recorded of it when it is applied: the checksum, and the promise behind it.
+    pub fn record(&self) -> String {
+        format!("{}{}", self.checksum, if self.additive { ADDITIVE } else { "" })
+    }
+}
+
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
         [$(($name,
@@ -51,8 +60,7 @@ const FILES: &[(&str, &str, &str)] =
 pub fn scripts(engine: Engine) -> Vec<Script> {
     let pick = |&(name, postgres, lite): &(&'static str, &'static str, &'static str)| {
         let text = if engine == Engine::Postgres { postgres } else { lite };
-        let promise = if text.starts_with("-- additive") { ADDITIVE } else { "" };
-        Script { name, checksum: hex(&Sha256::digest(text.as_bytes())) + promise, text }
+        Script { name, checksum: hex(&Sha256::digest(text.as_bytes())), additive: text.starts_with("-- additive"), text }
     };
     FILES.iter().map(pick).collect()
 }
@@ -63,7 +71,7 @@ pub async fn status(db: &Db) -> Result<Vec<(String, Status)>, DbError> {
     let scripts = scripts(db.engine());
     let judge = |s: &Script| match applied.iter().find(|(name, _)| name == s.name) {
         None => Status::Pending,
-        Some((_, checksum)) if *checksum == s.checksum => Status::Applied,
+        Some((_, checksum)) if *checksum == s.record() => Status::Applied,
         Some(_) => Status::Changed,
     };
     let mut all: Vec<(String, Status)> = scripts.iter().map(|s| (s.name.to_owned(), judge(s))).collect();

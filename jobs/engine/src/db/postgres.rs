@@ -118,7 +118,7 @@ impl PgStore {
             other => other,
         })?;
         let insert = "insert into schema_migrations (name, checksum, applied_at) values ($1, $2, $3)";
-        let query = sqlx::query(insert).bind(script.name).bind(script.checksum.as_str()).bind(crate::clock::host_now());
+        let query = sqlx::query(insert).bind(script.name).bind(script.record()).bind(crate::clock::host_now());
         query.execute(&mut *connection).await.map_err(|e| fault(e, At::Inside))?;
         connection.execute("commit").await.map(|_| ()).map_err(|e| fault(e, At::Commit))
     }

@@ -73,7 +73,7 @@ impl SqliteStore {
 
     pub async fn run_script(&self, script: &Script) -> Result<(), DbError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Script(script.name, script.checksum.clone(), script.text, reply)).await?;
+        self.send(Request::Script(script.name, script.record(), script.text, reply)).await?;
         answer.await.map_err(|_| DbError::Unknown("the writer stopped".into()))?
     }
 

@@ -237,7 +237,7 @@ pub fn queues(system: &System) -> anyhow::Result<()> {
 pub fn workers(system: &System) -> anyhow::Result<()> {
     let list = system.json("workers", &[])?;
     let own = items(&list)?.iter().find(|worker| worker["pid"] == system.worker.pid()).context("the worker's row")?;
-    ensure!(own["state"] == "live" && own["queues"] == json!(["chaos=8", "money=4"]), "{own}");
+    ensure!(own["state"] == "live" && own["queues"] == json!(["chaos=8", "effects=4", "money=4"]), "{own}");
     Ok(())
 }
 

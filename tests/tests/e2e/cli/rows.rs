@@ -1,6 +1,7 @@
 //! The table: per command what it does on the running system, and a call that fails.
 
 use super::acts::{self, Act};
+use super::effects;
 
 /// One command.
 pub struct Row {
@@ -68,6 +69,15 @@ pub const ROWS: &[Row] = &[
     row("workers", acts::workers, "workers --key-file none", 2, "cannot read none"),
     row("settlements list", acts::settlements_list, "settlements list --state lost", 2, "/state must be one of"),
     row("settlements show", acts::settlements_show, "settlements show stl_{nobodys}", 3, "stl_{nobodys}: the server said 404"),
+    row("effects list", effects::list, "effects list --state lost", 2, "state must be one of"),
+    row("effects show", effects::show, "effects show eff_{nobodys}", 3, "eff_{nobodys}: the server said 404"),
+    row(
+        "effects resolve",
+        effects::resolve,
+        "effects resolve eff_{nobodys} --verdict maybe --evidence letter --reason telephone",
+        2,
+        "/verdict must be confirmed, rejected or absent",
+    ),
     row("ledger balances", acts::ledger_balances, "ledger balances --limit 0", 2, "/limit must be an integer"),
     row("ledger verify", acts::ledger_verify, "ledger verify", 1, "findings"),
     row("audit tail", acts::audit_tail, "audit tail -n few", 2, "invalid value 'few' for '--limit <LIMIT>'"),

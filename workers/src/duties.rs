@@ -66,8 +66,8 @@ async fn sync_clock(shared: &Shared) -> anyhow::Result<()> {
 }
 
 async fn cancels(shared: &Shared) -> anyhow::Result<()> {
-    for id in shared.queue.cancels_asked(&shared.worker_id()).await? {
-        shared.cancel(&id);
+    for (id, reason) in shared.queue.cancels_asked(&shared.worker_id()).await? {
+        shared.cancel(&id, &reason);
     }
     Ok(())
 }

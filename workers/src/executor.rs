@@ -11,7 +11,7 @@ use clawr_engine::backoff::random_below;
 use clawr_engine::db::DbError;
 use clawr_engine::effect::{EffectOpen, Effects};
 use clawr_engine::job::{Claimed, State};
-use clawr_engine::kind::{Asking, Entry, Fatal, Finish, Outcome, Policy, Registry, RetryAfter, Run};
+use clawr_engine::kind::{Asking, Entry, Fatal, Finish, Outcome, Policy, Registry, RetryAfter, Run, Stop, StopSignal};
 use clawr_engine::outcome::{Answer, Finisher, HELD_FOR_EFFECTS, Settled, Transition};
 use clawr_engine::queue::Queue;
 use serde_json::{Value as Json, json};
@@ -45,7 +45,42 @@ enum Ended {
     Failed(anyhow::Error),
     Panicked(String),
     TimedOut(Duration),
+    Cancelled(String),
     Interrupted,
+}
+
+type Handler = tokio::task::JoinHandle<anyhow::Result<Finish>>;
+
+impl From<Result<anyhow::Result<Finish>, tokio::task::JoinError>> for Ended {
+    fn from(joined: Result<anyhow::Result<Finish>, tokio::task::JoinError>) -> Ended {
+        match joined {
+            Ok(Ok(finish)) => Ended::Finished(finish),
+            Ok(Err(error)) => Ended::Failed(error),
+            Err(join) => Ended::Panicked(panic_text(join)),
+        }
+    }
+}
+
+/// A handler that was told to stop: gone at once, or cancelled after it had time to tidy up.
+async fn stopped(mut handler: Handler, asked: Stop, mut stop: StopSignal, within: Duration) -> Ended {
+    let Stop::Cancel(reason) = asked else {
+        handler.abort();
+        return Ended::Interrupted;
+    };
+    tokio::select! {
+        joined = &mut handler => match Ended::from(joined) {
+            finished @ Ended::Finished(_) => finished,
+            _ => Ended::Cancelled(reason),
+        },
+        () = tokio::time::sleep(within) => {
+            handler.abort();
+            Ended::Cancelled(reason)
+        }
+        _ = stop.wait(|stop| *stop == Stop::Gone) => {
+            handler.abort();
+            Ended::Interrupted
+        }
+    }
 }
 
 impl Executor {
@@ -78,7 +113,7 @@ impl Executor {
         match self.decode(job) {
             Ok((entry, args)) => {
                 let policy = entry.policy.effects;
-                let effects = Effects::of(self.queue.clone(), job.clone(), &(self.worker)(), policy, hold.cancelled.clone());
+                let effects = Effects::of(self.queue.clone(), job.clone(), &(self.worker)(), policy, hold.stop.clone());
                 let ended = self.run(&entry, args, job, hold, &effects).await;
                 match effects.any_open() {
                     true => self.held_for_effects(job, &ended),
@@ -97,31 +132,24 @@ impl Executor {
     }
 
     async fn run(&self, entry: &Entry<Ports>, args: Json, job: &Arc<Claimed>, hold: &Hold, effects: &Effects) -> Ended {
-        let (queue, mut cancelled) = (&self.queue, hold.cancelled.clone());
+        let (queue, mut stop) = (&self.queue, hold.stop.clone());
         let run = Run {
             job: job.clone(),
             db: queue.db().clone(),
             clock: queue.clock().clone(),
-            cancelled: cancelled.clone(),
+            stop: stop.clone(),
             effects: effects.clone(),
             asking: self.asking.clone(),
         };
         let mut handler = tokio::spawn(entry.start(args, run, self.ports.clone()));
         let limit = entry.policy.attempt_timeout;
         tokio::select! {
-            joined = &mut handler => match joined {
-                Ok(Ok(finish)) => Ended::Finished(finish),
-                Ok(Err(error)) => Ended::Failed(error),
-                Err(join) => Ended::Panicked(panic_text(join)),
-            },
+            joined = &mut handler => joined.into(),
             () = tokio::time::sleep(limit) => {
                 handler.abort();
                 Ended::TimedOut(limit)
             }
-            _ = cancelled.wait_for(|c| *c) => {
-                handler.abort();
-                Ended::Interrupted
-            }
+            asked = stop.asked() => stopped(handler, asked, stop, entry.policy.cancel_within).await,
         }
     }
 
@@ -131,6 +159,7 @@ impl Executor {
             Ended::Failed(error) => self.failed(entry.policy, job, &error),
             Ended::Panicked(text) => self.retry(entry.policy, job, "panic", &text, None),
             Ended::TimedOut(limit) => self.retry(entry.policy, job, "timeout", &format!("attempt took longer than {limit:?}"), None),
+            Ended::Cancelled(reason) => self.finished(job, Finish::as_outcome(Outcome::Cancel(reason))),
             Ended::Interrupted => stay(job, State::Available, job.run_at, -1, "interrupted"),
         }
     }

@@ -1,5 +1,6 @@
 //! The jobs this process holds under a lease right now, and the string to pull on each.
 
+use clawr_engine::kind::{Stop, StopSignal};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -7,23 +8,23 @@ use tokio::sync::watch;
 /// Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Held {
-    jobs: Arc<Mutex<HashMap<String, watch::Sender<bool>>>>,
+    jobs: Arc<Mutex<HashMap<String, watch::Sender<Stop>>>>,
 }
 
 /// A job's place in [`Held`]; leaves it when dropped.
 pub struct Hold {
     id: String,
     held: Held,
-    /// Becomes true when the handler should stop.
-    pub cancelled: watch::Receiver<bool>,
+    /// Tells the handler when and why to stop.
+    pub stop: StopSignal,
 }
 
 impl Held {
     /// Takes the job in.
     pub fn hold(&self, id: &str) -> Hold {
-        let (sender, cancelled) = watch::channel(false);
+        let (sender, stop) = watch::channel(Stop::No);
         self.with(|jobs| jobs.insert(id.to_owned(), sender));
-        Hold { id: id.to_owned(), held: self.clone(), cancelled }
+        Hold { id: id.to_owned(), held: self.clone(), stop: StopSignal::new(stop) }
     }
 
     /// Whether this process holds the job.
@@ -36,25 +37,32 @@ impl Held {
         self.with(|jobs| jobs.len())
     }
 
-    /// Tells one handler to stop.
-    pub fn cancel(&self, id: &str) {
+    /// Asks one handler to end its job.
+    pub fn cancel(&self, id: &str, reason: &str) {
         self.with(|jobs| {
             if let Some(sender) = jobs.get(id) {
-                sender.send_replace(true);
+                // who is gone is not asked, who was asked is not asked again
+                sender.send_if_modified(|stop| {
+                    let first = *stop == Stop::No;
+                    if first {
+                        *stop = Stop::Cancel(reason.to_owned());
+                    }
+                    first
+                });
             }
         });
     }
 
-    /// Tells every handler to stop.
-    pub fn cancel_all(&self) {
+    /// Takes all jobs from their handlers.
+    pub fn drop_all(&self) {
         self.with(|jobs| {
             for sender in jobs.values() {
-                sender.send_replace(true);
+                sender.send_replace(Stop::Gone);
             }
         });
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, watch::Sender<bool>>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, watch::Sender<Stop>>) -> T) -> T {
         act(&mut self.jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }

@@ -101,7 +101,7 @@ impl WorkerProcess {
         tokio::pin!(pools);
         if tokio::time::timeout(deadline.saturating_duration_since(Instant::now()), &mut pools).await.is_err() {
             tracing::warn!(jobs = held.count(), "grace is over; giving running jobs back");
-            held.cancel_all();
+            held.drop_all();
             if tokio::time::timeout(Duration::from_secs(10), &mut pools).await.is_err() {
                 tracing::error!(jobs = held.count(), "jobs did not let go; the rescuer of another process will take them");
             }
@@ -132,8 +132,8 @@ impl Shared {
         self.held.has(job)
     }
 
-    pub fn cancel(&self, job: &str) {
-        self.held.cancel(job);
+    pub fn cancel(&self, job: &str, reason: &str) {
+        self.held.cancel(job, reason);
     }
 
     async fn announce(&self) -> Result<(), DbError> {
@@ -150,7 +150,7 @@ impl Shared {
             new = fresh.id,
             "this process was declared dead; dropping its jobs, going on under a new id"
         );
-        self.held.cancel_all();
+        self.held.drop_all();
         *self.identity.lock().unwrap_or_else(|p| p.into_inner()) = fresh;
         let who = self.identity.lock().unwrap_or_else(|p| p.into_inner()).clone();
         queue.register_worker(&who, &self.settings.version, "").await

@@ -15,9 +15,9 @@ async fn in_doubt(house: &House, key: &str) -> (String, String) {
     let job_id = made.body["id"].as_str().expect("a job").to_owned();
     let mut claimer = Claimer::new(house.queue.clone(), "chaos", &["chaos_sleep:1".to_owned()]);
     let job = Arc::new(claimer.claim("wkr_1", 1).await.expect("a claim").remove(0));
-    let (_sender, cancelled) = tokio::sync::watch::channel(false);
+    let (_sender, cancelled) = tokio::sync::watch::channel(clawr_engine::kind::Stop::No);
     let policy = EffectPolicy { money: true, ..EffectPolicy::default() };
-    let effects = Effects::of(house.queue.clone(), job.clone(), "wkr_1", policy, cancelled);
+    let effects = Effects::of(house.queue.clone(), job.clone(), "wkr_1", policy, clawr_engine::kind::StopSignal::new(cancelled));
     let sent = effects.effect(Class::Provable, format!("pay:{job_id}"), json!({"to": "x"}));
     drop(sent.send(async |_| Reply::Unknown("the line broke".into())).await);
     let transition =

@@ -35,6 +35,8 @@ pub struct Policy {
     pub backoff_max: Duration,
     /// An attempt that takes longer has failed.
     pub attempt_timeout: Duration,
+    /// How long a running job that was asked to cancel may tidy up.
+    pub cancel_within: Duration,
     /// Who may enqueue it from outside.
     pub may_enqueue: MayEnqueue,
     /// How long a key stays taken; `None` = for ever.
@@ -83,6 +85,7 @@ impl Default for Policy {
             backoff: Duration::from_secs(1),
             backoff_max: Duration::from_secs(3600),
             attempt_timeout: Duration::from_secs(300),
+            cancel_within: Duration::from_secs(10),
             may_enqueue: MayEnqueue::Nobody,
             key_life: None,
             effects: EffectPolicy::default(),
@@ -154,8 +157,8 @@ pub struct Run {
     pub db: Db,
     /// Time.
     pub clock: Clock,
-    /// Becomes true when the lease is lost, cancel was asked or the process stops.
-    pub cancelled: watch::Receiver<bool>,
+    /// Tells when and why to stop.
+    pub stop: StopSignal,
     /// What it does outside.
     pub effects: Effects,
     /// Asks the receivers of any kind's effects.
@@ -171,6 +174,51 @@ impl Run {
     /// Looks once at an unknown effect of any kind; what the kind `effect_resolve` does.
     pub async fn resolve_effect(&self, id: &str) -> anyhow::Result<Next> {
         self.effects.resolve(id, &*self.asking).await
+    }
+}
+
+/// Why a running job should stop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stop {
+    /// It should not.
+    #[default]
+    No,
+    /// Its lease is lost or its process ends. What it does from now on is dropped; it runs again elsewhere.
+    Gone,
+    /// Somebody asked for its end, for this reason. It may tidy up for the kind's `cancel_within`; if it is done by then it
+    /// is completed, else cancelled.
+    Cancel(String),
+}
+
+/// A running job's ear for [`Stop`]. Cheap to clone.
+#[derive(Clone)]
+pub struct StopSignal {
+    receiver: watch::Receiver<Stop>,
+}
+
+impl StopSignal {
+    /// Hears what is sent to `receiver`.
+    pub fn new(receiver: watch::Receiver<Stop>) -> Self {
+        Self { receiver }
+    }
+
+    /// What is asked now.
+    pub fn now(&self) -> Stop {
+        self.receiver.borrow().clone()
+    }
+
+    /// Waits until a stop is asked that `counts`; for ever if nobody can ask any more.
+    pub async fn wait(&mut self, counts: impl Fn(&Stop) -> bool) -> Stop {
+        let heard = self.receiver.wait_for(|stop| counts(stop)).await.map(|stop| stop.clone());
+        match heard {
+            Ok(stop) => stop,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits until any stop is asked.
+    pub async fn asked(&mut self) -> Stop {
+        self.wait(|stop| *stop != Stop::No).await
     }
 }
 

@@ -85,10 +85,10 @@ impl Queue {
         self.db.commit(&Scope::System, vec![STOP.with([worker.into()])]).await.map(|_| ())
     }
 
-    /// Ids of this worker's running jobs whose cancel was asked for.
-    pub async fn cancels_asked(&self, worker: &str) -> Result<Vec<String>, DbError> {
+    /// This worker's running jobs whose cancel was asked for, with the reason.
+    pub async fn cancels_asked(&self, worker: &str) -> Result<Vec<(String, String)>, DbError> {
         let rows = self.db.query(&Scope::System, CANCELS.with([worker.into()])).await?;
-        rows.iter().map(|r| r.text("id")).collect()
+        rows.iter().map(|r| Ok((r.text("id")?, r.text("reason")?))).collect()
     }
 
     /// All worker rows, newest first.

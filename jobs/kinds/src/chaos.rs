@@ -9,6 +9,7 @@ mod chaos_panic;
 mod chaos_sleep;
 mod chaos_slow;
 mod chaos_spin;
+mod chaos_tidy;
 
 use clawr_domain::ports::Ports;
 use clawr_engine::kind::{MayEnqueue, Policy, RegistryBuilder, Run};
@@ -25,6 +26,7 @@ pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
         .with::<chaos_sleep::ChaosSleep>()
         .with::<chaos_slow::ChaosSlow>()
         .with::<chaos_spin::ChaosSpin>()
+        .with::<chaos_tidy::ChaosTidy>()
 }
 
 fn policy() -> Policy {

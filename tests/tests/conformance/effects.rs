@@ -26,9 +26,9 @@ fn quick(money: bool) -> EffectPolicy {
 }
 
 fn effects_of(queue: &Queue, job: &Claimed, policy: EffectPolicy) -> Effects {
-    let (sender, cancelled) = tokio::sync::watch::channel(false);
+    let (sender, cancelled) = tokio::sync::watch::channel(clawr_engine::kind::Stop::No);
     std::mem::forget(sender);
-    Effects::of(queue.clone(), Arc::new(job.clone()), "wkr_1", policy, cancelled)
+    Effects::of(queue.clone(), Arc::new(job.clone()), "wkr_1", policy, clawr_engine::kind::StopSignal::new(cancelled))
 }
 
 async fn running(queue: &Queue) -> Claimed {

@@ -1,6 +1,7 @@
 //! One suite for all stores. `CLAWR_TEST_STORES` says which; a behaviour is written once and every store earns it.
 
 mod append_only;
+mod cancel;
 mod commit;
 mod effects;
 mod lost_reply;

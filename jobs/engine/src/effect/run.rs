@@ -5,14 +5,13 @@ use super::{Class, Next, State, Stored, Verdict};
 use crate::clock::since_boot;
 use crate::db::{DbError, Scope};
 use crate::job::Claimed;
-use crate::kind::{Asking, EffectPolicy, Fatal};
+use crate::kind::{Asking, EffectPolicy, Fatal, Stop, StopSignal};
 use crate::queue::Queue;
 use anyhow::Context as _;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// What the receiver said, in the handler's words.
 #[derive(Clone, Debug)]
@@ -67,7 +66,7 @@ struct Inner {
     job: Arc<Claimed>,
     worker: String,
     policy: EffectPolicy,
-    cancelled: watch::Receiver<bool>,
+    stop: StopSignal,
     seen: Mutex<Seen>,
 }
 
@@ -79,8 +78,8 @@ struct Seen {
 
 impl Effects {
     /// For one attempt of `job` by `worker`.
-    pub fn of(queue: Queue, job: Arc<Claimed>, worker: &str, policy: EffectPolicy, cancelled: watch::Receiver<bool>) -> Self {
-        let inner = Inner { queue, job, worker: worker.to_owned(), policy, cancelled, seen: Mutex::default() };
+    pub fn of(queue: Queue, job: Arc<Claimed>, worker: &str, policy: EffectPolicy, stop: StopSignal) -> Self {
+        let inner = Inner { queue, job, worker: worker.to_owned(), policy, stop, seen: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -141,7 +140,7 @@ impl Effect<'_> {
         };
         #[cfg(feature = "failpoints")]
         crate::failpoints::between("effect_intended");
-        let too_late = since_boot().saturating_sub(began) >= inner.policy.start_within || *inner.cancelled.borrow();
+        let too_late = since_boot().saturating_sub(began) >= inner.policy.start_within || inner.stop.now() != Stop::No;
         if too_late {
             return self.settle(&stored, Reply::NotSent("it was too late to start the call".into())).await;
         }

@@ -50,6 +50,7 @@ async fn rescue(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let host = shared.host();
     let mut rescuer = Rescuer::new(shared.queue.clone(), &host, DEAD_AFTER);
     while !*stop.borrow() {
+        rescuer.known_as(shared.worker_id());
         if let Err(error) = rescuer.pass().await {
             tracing::warn!("failed to look for dead workers: {error}");
         }

@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     identity: Mutex<Identity>,
     held: Held,
     settings: Settings,
+    /// The `kind:version` pairs of this binary.
+    runnable: Vec<String>,
 }
 
 /// A running worker process.
@@ -64,8 +66,9 @@ impl WorkerProcess {
     pub async fn start(queue: Queue, registry: Registry<Ports>, ports: Ports, mut settings: Settings) -> Result<Self, DbError> {
         settings.queues.entry(EFFECTS.to_owned()).or_insert(EFFECTS_SLOTS);
         let identity = new_identity(&queue, &settings);
-        let shared = Arc::new(Shared { queue, ticks: AtomicU64::new(0), identity: Mutex::new(identity), held: Held::default(), settings });
-        shared.announce().await?;
+        let (ticks, identity, held) = (AtomicU64::new(0), Mutex::new(identity), Held::default());
+        let shared = Arc::new(Shared { queue, ticks, identity, held, settings, runnable: registry.runnable() });
+        shared.announce(&shared.queue).await?;
         shared.queue.db().listen();
         let (stop, stopped) = watch::channel(false);
         let (stop_beat, beat_stopped) = watch::channel(false);
@@ -136,10 +139,10 @@ impl Shared {
         self.held.cancel(job, reason);
     }
 
-    async fn announce(&self) -> Result<(), DbError> {
+    async fn announce(&self, queue: &Queue) -> Result<(), DbError> {
         let who = self.identity.lock().unwrap_or_else(|p| p.into_inner()).clone();
         let queues: Vec<String> = self.settings.queues.iter().map(|(name, slots)| format!("{name}={slots}")).collect();
-        self.queue.register_worker(&who, &self.settings.version, &queues.join(",")).await
+        queue.register_worker(&who, &self.settings.version, &queues.join(","), &self.runnable).await
     }
 
     /// Somebody declared this process dead: its leases are gone, it goes on under a new name.
@@ -152,8 +155,7 @@ impl Shared {
         );
         self.held.drop_all();
         *self.identity.lock().unwrap_or_else(|p| p.into_inner()) = fresh;
-        let who = self.identity.lock().unwrap_or_else(|p| p.into_inner()).clone();
-        queue.register_worker(&who, &self.settings.version, "").await
+        self.announce(queue).await
     }
 }
 

@@ -12,7 +12,7 @@ async fn the_overview_is_shown_to_who_may_look_at_everything() {
     let dispatcher = house.dispatcher().await;
     house.report(&dispatcher, EVENTS.lines().next().unwrap()).await;
     let who = Identity { id: "wkr_x".into(), name: "<b>w1</b>".into(), host: "h".into(), pid: 1, pid_start: String::new() };
-    house.queue.register_worker(&who, "0.1.0", "money=4").await.unwrap();
+    house.queue.register_worker(&who, "0.1.0", "money=4", &[]).await.unwrap();
 
     let anonymous = house.get("/ops", "").await;
     anonymous.is(401, "unauthorized");

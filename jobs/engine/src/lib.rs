@@ -1,7 +1,8 @@
 //! Durable jobs: a queue in SQLite, Postgres or D1 with leases, exactly-once outcomes and no business word in it.
 //!
 //! In reading order: [`db`] (statements and atomic commits), [`clock`], [`ids`], [`kind`] (what can be run),
-//! [`job`] (what is stored), [`enqueue`], [`claim`], [`outcome`], [`liveness`], [`manage`] (operators' acts).
+//! [`job`] (what is stored), [`enqueue`], [`claim`], [`outcome`], [`liveness`], [`manage`] (operators' acts), [`pauses`],
+//! [`explain`] (why a job does not run).
 
 pub mod backoff;
 pub mod claim;
@@ -10,6 +11,7 @@ pub mod coalesce;
 pub mod db;
 pub mod effect;
 pub mod enqueue;
+pub mod explain;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
 pub mod ids;
@@ -18,6 +20,7 @@ pub mod kind;
 pub mod liveness;
 pub mod manage;
 pub mod outcome;
+pub mod pauses;
 pub mod queue;
 pub mod wake;
 pub mod write;

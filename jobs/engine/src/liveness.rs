@@ -5,10 +5,11 @@
 //! jobs by compare-and-set on the beat. No jump of any clock can rescue anything; the worst case is a late rescue, and
 //! a restarted rescuer waits one full interval.
 
-use crate::db::{DbError, Row, Scope};
+use crate::db::{DbError, Row, Scope, Statement};
 use crate::effect;
 use crate::ids::new_op;
 use crate::queue::Queue;
+use crate::write::json;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ crate::sql!(LIST, "sql/workers_list.sql");
 crate::sql!(STRAYS, "sql/workers_strays.sql");
 crate::sql!(TAKE, "sql/rescue_take.sql");
 crate::sql!(REQUEUE, "sql/rescue_requeue.sql");
+crate::sql!(RECORD, "sql/rescue_record.pg.sql", "sql/rescue_record.lite.sql");
 crate::sql!(CANCELS, "sql/worker_cancels.sql");
 
 /// How often a process beats.
@@ -58,8 +60,8 @@ pub struct Rescue {
 }
 
 impl Queue {
-    /// Announces a worker process.
-    pub async fn register_worker(&self, who: &Identity, version: &str, queues: &str) -> Result<(), DbError> {
+    /// Announces a worker process: `queues` is `name=slots` with commas between, `runnable` the `kind:version` pairs it can run.
+    pub async fn register_worker(&self, who: &Identity, version: &str, queues: &str, runnable: &[String]) -> Result<(), DbError> {
         let now = self.clock.now();
         let row = REGISTER.with([
             who.id.as_str().into(),
@@ -69,6 +71,7 @@ impl Queue {
             who.pid_start.as_str().into(),
             version.into(),
             queues.into(),
+            json(runnable).into(),
             now.into(),
         ]);
         self.db.commit(&Scope::System, vec![row]).await.map(|_| ())
@@ -101,6 +104,7 @@ impl Queue {
 pub struct Rescuer {
     queue: Queue,
     host: String,
+    name: String,
     dead_after: Duration,
     seen: HashMap<String, (i64, Instant)>,
 }
@@ -108,7 +112,12 @@ pub struct Rescuer {
 impl Rescuer {
     /// `dead_after` is [`DEAD_AFTER`] but for tests.
     pub fn new(queue: Queue, host: &str, dead_after: Duration) -> Self {
-        Self { queue, host: host.to_owned(), dead_after, seen: HashMap::new() }
+        Self { queue, host: host.to_owned(), name: host.to_owned(), dead_after, seen: HashMap::new() }
+    }
+
+    /// The worker id under which rescues are recorded from now on; the host without it.
+    pub fn known_as(&mut self, worker: String) {
+        self.name = worker;
     }
 
     /// Looks once. Call it every second or so.
@@ -119,10 +128,11 @@ impl Rescuer {
         let mut total = Rescue::default();
         for corpse in &dead {
             let crash = !outage && (corpse.gone || corpse.running == 1);
-            total.add(&self.take(&corpse.id, Some(corpse.beat), crash).await?);
+            let evidence = corpse.evidence(&self.host, outage.then_some(dead.len()));
+            total.add(&self.take(&corpse.id, Some(corpse.beat), crash, &evidence).await?);
         }
         for row in self.queue.db.query(&Scope::System, STRAYS.with([])).await? {
-            total.add(&self.take(&row.text("worker")?, None, false).await?);
+            total.add(&self.take(&row.text("worker")?, None, false, STRAY).await?);
         }
         Ok(total)
     }
@@ -138,7 +148,8 @@ impl Rescuer {
             };
             if since.elapsed() >= self.dead_after {
                 let gone = row.text("host")? == self.host && process_start(row.int("pid")?) != Some(row.text("pid_start")?);
-                dead.push(Corpse { id: id.clone(), beat, gone, running: row.int("running")? });
+                let (host, watched) = (row.text("host")?, since.elapsed());
+                dead.push(Corpse { id: id.clone(), beat, gone, running: row.int("running")?, host, watched });
             }
             still.insert(id, (beat, since));
         }
@@ -146,12 +157,19 @@ impl Rescuer {
         Ok(dead)
     }
 
+    /// What [`Queue::history`] tells of it later.
+    fn record(&self, worker: &str, crash: bool, evidence: &str) -> Statement {
+        let now = self.queue.clock.now();
+        RECORD.with([worker.into(), now.into(), i64::from(crash).into(), self.name.as_str().into(), evidence.into()])
+    }
+
     /// Compare-and-set on the beat, then the jobs; a beat that moved meanwhile leaves everything as it is.
-    async fn take(&self, worker: &str, beat: Option<i64>, crash: bool) -> Result<Rescue, DbError> {
+    async fn take(&self, worker: &str, beat: Option<i64>, crash: bool, evidence: &str) -> Result<Rescue, DbError> {
         let (op, mut commit) = (new_op(), Vec::new());
         if let Some(beat) = beat {
             commit.push(TAKE.with([worker.into(), beat.into()]));
         }
+        commit.push(self.record(worker, crash, evidence));
         let at = commit.len();
         commit.push(REQUEUE.with([worker.into(), i64::from(crash).into(), QUARANTINE_AFTER.into(), op.as_str().into()]));
         commit.extend(effect::lost(&op, self.queue.clock.now()));
@@ -172,11 +190,30 @@ impl Rescuer {
     }
 }
 
+/// Why the jobs of a worker that is not live are taken at sight.
+const STRAY: &str = "the worker had been declared dead, or had stopped, before this claim of its was committed";
+
 struct Corpse {
     id: String,
     beat: i64,
     gone: bool,
     running: i64,
+    host: String,
+    watched: Duration,
+}
+
+impl Corpse {
+    /// What a rescuer on `host` saw, in a sentence; `lost`: how many workers an outage took at once.
+    fn evidence(&self, host: &str, lost: Option<usize>) -> String {
+        let process = match (self.gone, self.host == host) {
+            (true, _) => "its process is gone",
+            (false, true) => "its process is there and silent",
+            (false, false) => "its process is on another host",
+        };
+        let seconds = self.watched.as_secs_f64();
+        let outage = lost.map(|n| format!("; {n} workers were lost at once, an outage and nobody's crash")).unwrap_or_default();
+        format!("beat {} did not move in {seconds:.1} s; {process}{outage}", self.beat)
+    }
 }
 
 impl Rescue {

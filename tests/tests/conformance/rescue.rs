@@ -61,7 +61,7 @@ async fn three_crashes_hold_a_job_for_an_operator() {
             let name = format!("wkr_{round}");
             // a process that is gone: its pid has another start time
             let who = Identity { id: name.clone(), name: name.clone(), host: "here".into(), pid: 1, pid_start: "never".into() };
-            queue.register_worker(&who, "test", "").await.expect("worker");
+            queue.register_worker(&who, "test", "", &[]).await.expect("worker");
             assert_eq!(claimer(&queue).claim(&name, 1).await.expect("claim").len(), 1, "round {round}");
             let rescue = watch(&queue).await;
             assert_eq!((rescue.requeued, rescue.held), if round < 3 { (1, 0) } else { (0, 1) }, "round {round}");

@@ -4,6 +4,7 @@ use clawr_engine::claim::Claimer;
 use clawr_engine::db::{DbError, Rows, Scope, Sql, Statement, Value};
 use clawr_engine::job::{Claimed, NewJob, State};
 use clawr_engine::outcome::{Settled, Transition};
+use clawr_engine::pauses::{NewPause, What};
 use clawr_engine::queue::Queue;
 use clawr_engine::write::Write;
 use clawr_tests::stores::{Kind, TestStore};
@@ -53,7 +54,7 @@ pub async fn enqueue(queue: &Queue, n: usize) -> Vec<String> {
 /// A worker row, so that claims of this name are not strays.
 pub async fn worker(queue: &Queue, id: &str) {
     let who = clawr_engine::liveness::Identity { id: id.into(), name: id.into(), host: "here".into(), pid: 1, pid_start: "1".into() };
-    queue.register_worker(&who, "test", "").await.expect("a worker");
+    queue.register_worker(&who, "test", "", &[]).await.expect("a worker");
 }
 
 pub async fn claim(queue: &Queue, n: i64) -> Vec<Claimed> {
@@ -89,4 +90,16 @@ pub fn stmt<const N: usize>(sql: &'static Sql, params: [Value; N]) -> Statement 
 
 pub async fn commit(queue: &Queue, statements: Vec<Statement>) -> Result<Vec<Rows>, DbError> {
     queue.db().commit(&Scope::System, statements).await
+}
+
+/// A live worker that says what it serves (`q=4,r=2`) and what it can run.
+pub async fn able_worker(queue: &Queue, id: &str, queues: &str, runnable: &[&str]) {
+    let who = clawr_engine::liveness::Identity { id: id.into(), name: id.into(), host: "here".into(), pid: 1, pid_start: "1".into() };
+    let runnable: Vec<String> = runnable.iter().map(|r| (*r).to_owned()).collect();
+    queue.register_worker(&who, "test", queues, &runnable).await.expect("a worker");
+}
+
+/// A pause by ada, for a test.
+pub fn pausing(what: What, value: &str, until: i64) -> NewPause {
+    NewPause { what, value: value.into(), who: "ada".into(), why: "for a test".into(), until }
 }

@@ -5,9 +5,16 @@
 //! prepared-statement cache. Files are written with `$n`; the loader rewrites to `?n` for SQLite and D1, because there
 //! `$1` is a *name*, numbered by first appearance. For D1, whose JSON transport binds numbers as REAL, integers are
 //! sent as text and the loader writes `cast(?n as integer)`.
+//!
+//! What may be claimed is said once, in `claimable.*.sql`; the loader puts it where a file says `{{claimable}}`, so that
+//! claim and explain cannot disagree.
 
 use super::{DbError, Value, value::INT_MAX};
 use std::sync::OnceLock;
+
+/// What may be claimed, as a condition over jobs `j`: for Postgres, and for SQLite and D1.
+const CLAIMABLE: [&str; 2] = [include_str!("../sql/claimable.pg.sql"), include_str!("../sql/claimable.lite.sql")];
+const CLAIMABLE_MARK: &str = "{{claimable}}";
 
 /// Which store a statement runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -117,10 +124,11 @@ impl Sql {
         if declared(self.lite)? != params {
             return Err("the two texts declare different parameters".into());
         }
+        let lite = self.lite.replace(CLAIMABLE_MARK, CLAIMABLE[1].trim_end());
         Ok(Parsed {
-            postgres: rewrite(self.postgres, &params, Engine::Postgres)?,
-            sqlite: rewrite(self.lite, &params, Engine::Sqlite)?,
-            d1: rewrite(self.lite, &params, Engine::D1)?,
+            postgres: rewrite(&self.postgres.replace(CLAIMABLE_MARK, CLAIMABLE[0].trim_end()), &params, Engine::Postgres)?,
+            sqlite: rewrite(&lite, &params, Engine::Sqlite)?,
+            d1: rewrite(&lite, &params, Engine::D1)?,
             params,
         })
     }

@@ -5,11 +5,8 @@ set state = 'running', lease = $7, worker = $8, attempt = attempt + 1, started_a
 where id in (
   select j.id
   from jobs j
-  where j.queue = $1
-    and j.state in ('scheduled', 'available', 'retryable')
+  where {{claimable}}
     and j.rank >= $4 and j.rank <= $5
-    and j.run_at <= $3
-    and j.kind || ':' || j.version in (select value from json_each($2))
   order by j.rank, j.id
   limit $6)
 returning id, kind, version, queue, tenant, args, attempt, max_attempts, crashes, reruns, priority, run_at, deadline, lease, errors, trace, rank

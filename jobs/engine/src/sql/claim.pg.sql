@@ -5,11 +5,8 @@ set state = 'running', lease = $7, worker = $8, attempt = attempt + 1, started_a
 where id = any(array(
   select j.id
   from jobs j
-  where j.queue = $1
-    and j.state in ('scheduled', 'available', 'retryable')
+  where {{claimable}}
     and j.rank >= $4 and j.rank <= $5
-    and j.run_at <= $3
-    and j.kind || ':' || cast(j.version as text) = any(array(select json_array_elements_text(cast($2 as json))))
   order by j.rank, j.id
   limit $6
   for update skip locked))

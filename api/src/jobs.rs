@@ -1,9 +1,10 @@
 //! Jobs: made one by one or many at once, listed, looked at, waited for, retried, cancelled.
 //!
-//! In reading order: `asked` (what a caller may ask for), `make`, `filter` (the `q=` syntax), `look`, `act`, `view`.
+//! In reading order: `asked` (what a caller may ask for), `make`, `filter` (the `q=` syntax), `look`, `explain`, `act`, `view`.
 
 mod act;
 mod asked;
+mod explain;
 mod filter;
 mod look;
 mod make;
@@ -51,6 +52,11 @@ pub fn routes() -> Vec<Route> {
             "/v1/jobs/{id}/attempts",
             look::attempts,
             doc("The failed attempts that are kept, oldest first").needs("read").gives(200, "AttemptList"),
+        ),
+        Route::get(
+            "/v1/jobs/{id}/explain",
+            explain::explain,
+            doc("Why a job has not run: the gates before it in order; or why it ran twice").needs("read").gives(200, "Explained"),
         ),
         Route::post(
             "/v1/jobs/{id}/retry",

@@ -42,6 +42,7 @@ mod openapi;
 mod ops_page;
 mod page;
 mod path;
+mod pauses;
 pub mod problem;
 mod query;
 mod routes;

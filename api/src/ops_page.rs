@@ -7,7 +7,7 @@ use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::routes::Route;
 use crate::times::shown;
-use crate::workers::summed;
+use crate::workers::{summed, with_idle};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
@@ -15,6 +15,7 @@ use clawr_domain::page::Page;
 use clawr_domain::settlement::{Settlement, store};
 use clawr_engine::db::{DbError, Row, Scope};
 use clawr_engine::job::State as JobState;
+use clawr_engine::pauses::{Pause, What};
 
 const SETTLEMENTS_SHOWN: i64 = 20;
 /// The columns of a queue; the states that are seldom are one column.
@@ -32,6 +33,7 @@ struct OpsPage {
     base: String,
     now: String,
     queues: Vec<QueueLine>,
+    pauses: Vec<PauseLine>,
     ended: Vec<(String, i64)>,
     states: Vec<StateLine>,
     settlements: Vec<SettlementLine>,
@@ -45,6 +47,16 @@ struct QueueLine {
     others: i64,
     oldest: String,
     is_late: bool,
+    is_paused: bool,
+}
+
+struct PauseLine {
+    what: &'static str,
+    value: String,
+    who: String,
+    why: String,
+    since: String,
+    until: String,
 }
 
 struct StateLine {
@@ -87,10 +99,13 @@ async fn gather(api: &Api) -> Result<OpsPage, Problem> {
     let ended = api.queue().archive_counts(&scope).await?;
     let settlements = store::list(api.db(), &scope, &store::Filter::default(), &page).await?;
     let workers = api.queue().workers().await?;
+    let pauses = api.queue().pauses().await?;
+    let depths = with_idle(summed(&live, now)?, &api.queue().served().await?, &pauses);
     Ok(OpsPage {
         base: api.settings().base_path.clone(),
         now: minute(now),
-        queues: summed(&live, now)?.iter().map(queue).collect(),
+        queues: depths.iter().map(|depth| queue(depth, &pauses)).collect(),
+        pauses: pause_lines(api, &pauses).await?,
         ended: ended.iter().map(|row| Ok((row.text("state")?, row.int("jobs")?))).collect::<Result<_, DbError>>()?,
         states: store::counts(api.db(), &scope).await?.into_iter().map(state).collect(),
         settlements: settlements.items.iter().map(settlement).collect(),
@@ -98,7 +113,23 @@ async fn gather(api: &Api) -> Result<OpsPage, Problem> {
     })
 }
 
-fn queue(depth: &crate::workers::Depth) -> QueueLine {
+async fn pause_lines(api: &Api, pauses: &[Pause]) -> Result<Vec<PauseLine>, Problem> {
+    let mut lines = Vec::with_capacity(pauses.len());
+    for pause in pauses {
+        let slug = if pause.what == What::Tenant { api.names().slug_of(api.db(), &pause.value).await? } else { None };
+        lines.push(PauseLine {
+            what: pause.what.as_str(),
+            value: slug.unwrap_or_else(|| pause.value.clone()),
+            who: pause.who.clone(),
+            why: pause.why.clone(),
+            since: minute(pause.created_at),
+            until: if pause.until == 0 { "resumed".to_owned() } else { minute(pause.until) },
+        });
+    }
+    Ok(lines)
+}
+
+fn queue(depth: &crate::workers::Depth, pauses: &[Pause]) -> QueueLine {
     let of = |state: JobState| depth.by_state.get(state.as_str()).copied().unwrap_or(0);
     let by_state: Vec<i64> = COLUMNS.into_iter().map(of).collect();
     let others = depth.total() - by_state.iter().sum::<i64>();
@@ -110,6 +141,7 @@ fn queue(depth: &crate::workers::Depth) -> QueueLine {
         others,
         oldest,
         is_late: depth.oldest_age_s.is_some_and(|s| s > 60),
+        is_paused: pauses.iter().any(|p| p.what == What::Queue && p.value == depth.queue),
     }
 }
 

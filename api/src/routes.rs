@@ -3,7 +3,9 @@
 use crate::api::Api;
 use crate::openapi::Doc;
 use crate::problem::Problem;
-use crate::{apis, audit, docs_page, effects, health, jobs, keys, ledger, limits, openapi, ops_page, settlements, tenants, workers};
+use crate::{
+    apis, audit, docs_page, effects, health, jobs, keys, ledger, limits, openapi, ops_page, pauses, settlements, tenants, workers,
+};
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::StatusCode;
@@ -46,6 +48,7 @@ pub fn all() -> Vec<Route> {
         audit::routes(),
         keys::routes(),
         workers::routes(),
+        pauses::routes(),
         health::routes(),
         openapi::routes(),
         docs_page::routes(),

@@ -4,6 +4,7 @@ use crate::api::Api;
 use crate::auth::{Can, Global, Read};
 use crate::metrics::oldest_due;
 use crate::openapi::Doc;
+use crate::pauses;
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::routes::Route;
@@ -12,6 +13,7 @@ use axum::Json;
 use axum::extract::State;
 use clawr_engine::db::{DbError, Row, Rows};
 use clawr_engine::job::State as JobState;
+use clawr_engine::pauses::{Pause, What};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -21,7 +23,9 @@ pub fn routes() -> Vec<Route> {
         Route::get(
             "/v1/queues",
             queues,
-            Doc::new("queues", "Queues with depth and oldest age, within what the caller sees").needs("read").gives(200, "QueueList"),
+            Doc::new("queues", "Queues with depth, oldest age and pauses, within what the caller sees")
+                .needs("read")
+                .gives(200, "QueueList"),
         ),
         Route::get(
             "/v1/workers",
@@ -33,8 +37,14 @@ pub fn routes() -> Vec<Route> {
 
 async fn queues(State(api): State<Api>, caller: Can<Read>, _: NoQuery) -> Result<Json<Value>, Problem> {
     let live = api.queue().queue_stats(caller.scope()).await?;
-    let items: Vec<Value> = summed(&live, api.clock().now())?.iter().map(Depth::view).collect();
-    Ok(Json(json!({"items": items, "next": null})))
+    let in_force = pauses::seen(&api, &caller).await?;
+    let depths = with_idle(summed(&live, api.clock().now())?, &api.queue().served().await?, &in_force);
+    let mut shown = Vec::with_capacity(in_force.len());
+    for pause in &in_force {
+        shown.push(pauses::view(&api, &caller, pause).await?);
+    }
+    let items: Vec<Value> = depths.iter().map(|depth| depth.view(&shown)).collect();
+    Ok(Json(json!({"items": items, "pauses": shown, "next": null})))
 }
 
 async fn workers(State(api): State<Api>, _: Can<Global<Read>>, _: NoQuery) -> Result<Json<Value>, Problem> {
@@ -59,11 +69,13 @@ impl Depth {
         self.by_state.values().sum()
     }
 
-    fn view(&self) -> Value {
+    /// `pauses` as they are answered; the queue's own is among them.
+    fn view(&self, pauses: &[Value]) -> Value {
         let live = JobState::ALL.iter().filter(|s| !s.is_ended());
         let states: Map<String, Value> =
             live.map(|s| (s.as_str().to_owned(), self.by_state.get(s.as_str()).copied().unwrap_or(0).into())).collect();
-        json!({"name": self.queue, "depth": self.total(), "states": states, "oldest_age_s": self.oldest_age_s})
+        let own: Vec<&Value> = pauses.iter().filter(|p| p["what"] == "queue" && p["value"] == self.queue.as_str()).collect();
+        json!({"name": self.queue, "depth": self.total(), "states": states, "oldest_age_s": self.oldest_age_s, "pauses": own})
     }
 }
 
@@ -79,6 +91,17 @@ pub fn summed(live: &Rows, now: i64) -> Result<Vec<Depth>, DbError> {
         Depth { queue, by_state, oldest_age_s }
     };
     Ok(queues.into_iter().map(depth).collect())
+}
+
+/// The same with the queues that a live worker serves or somebody paused and that have no live job.
+pub fn with_idle(mut depths: Vec<Depth>, served: &[String], pauses: &[Pause]) -> Vec<Depth> {
+    let paused = pauses.iter().filter(|pause| pause.what == What::Queue).map(|pause| &pause.value);
+    for name in served.iter().chain(paused) {
+        if let Err(at) = depths.binary_search_by(|depth| depth.queue.cmp(name)) {
+            depths.insert(at, Depth { queue: name.clone(), by_state: BTreeMap::new(), oldest_age_s: None });
+        }
+    }
+    depths
 }
 
 fn worker(row: &Row) -> Result<Value, DbError> {

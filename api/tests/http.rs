@@ -7,6 +7,7 @@ mod http {
     mod manners;
     mod others;
     mod pages;
+    mod pauses;
     mod schema;
     mod serving;
     mod settlements;

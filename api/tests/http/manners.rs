@@ -19,7 +19,7 @@ async fn every_route_with_a_scope_asks_for_it() {
     for (template, methods) in &paths {
         for (method, operation) in methods.as_object().unwrap() {
             let Some(scope) = operation["x-clawr-scope"].as_str() else { continue };
-            let path = template.replace("{id}", "x").replace("{tenant}", "x").replace("{slug}", "x");
+            let path = template.replace("{id}", "x").replace("{tenant}", "x").replace("{slug}", "x").replace("{name}", "x");
             let ask = async |key: &str| {
                 let request = request(&method.to_uppercase(), &path, key).header("content-type", "application/json");
                 house.send(request.body(Body::empty()).unwrap()).await

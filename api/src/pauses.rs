@@ -9,7 +9,7 @@ use crate::path::Id;
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::routes::Route;
-use crate::times::{shown, shown_if};
+use crate::times::{self, shown, shown_if};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 /// Most bytes of what is paused, and of the reason.
 const VALUE_MAX: usize = 200;
 const WHY_MAX: usize = 500;
+/// The beginning of the year 2200.
+const UNTIL_MAX_US: i64 = 7_258_118_400_000_000;
 
 /// This resource's routes.
 pub fn routes() -> Vec<Route> {
@@ -99,11 +101,14 @@ fn why_and_until(fields: &mut Fields, now: i64) -> (String, i64) {
     if why.len() > WHY_MAX {
         fields.wrong("why", "must be a text of at most 500 bytes");
     }
-    let until = fields.time("until");
-    if until.is_some_and(|until| until <= now) {
-        fields.wrong("until", "must be in the future");
+    let text = fields.text("until");
+    let until = text.as_deref().map(|text| times::parse(text).or_else(|| times::span(text).map(|span| now + span)));
+    match until {
+        Some(None) => fields.wrong("until", "must be an RFC 3339 time, or a span like 2h"),
+        Some(Some(until)) if until <= now || until > UNTIL_MAX_US => fields.wrong("until", "must be in the future, and before 2200"),
+        _ => {}
     }
-    (why, until.unwrap_or(0))
+    (why, until.flatten().unwrap_or(0))
 }
 
 async fn put(api: &Api, caller: &Caller, new: NewPause) -> Result<Json<Value>, Problem> {

@@ -60,7 +60,7 @@ enum Command {
     CheckConfig,
     /// Write a configuration file
     Config(config_init::ConfigArgs),
-    /// List, show, make, retry, cancel and watch jobs
+    /// List, show, explain, make, retry, cancel and watch jobs
     Jobs(jobs::JobsArgs),
     /// List and show reported payments
     Settlements(settlements::SettlementsArgs),
@@ -78,8 +78,8 @@ enum Command {
     Apis(apis::ApisArgs),
     /// Worker processes: beats, jobs, versions
     Workers(lists::WatchArgs),
-    /// Queues: depth, oldest age
-    Queues(lists::WatchArgs),
+    /// Queues: depth, oldest age; pause and resume
+    Queues(queues::QueuesArgs),
     /// Ask a server whether it is ready
     Health(health::HealthArgs),
     /// Measure this machine: queue and intake
@@ -178,7 +178,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Tenants(args) => tenants::run(args, context).await,
         Command::Apis(args) => apis::run(args, context).await,
         Command::Workers(args) => lists::workers(args, context).await,
-        Command::Queues(args) => lists::queues(args, context).await,
+        Command::Queues(args) => queues::run(args, context).await,
         Command::Health(args) => health::run(args, context).await,
         Command::Bench(args) => bench::run(args, &context).await,
         Command::Completions(args) => completions::completions::<Cli>(args, &context),

@@ -34,13 +34,15 @@ async fn a_paused_queue_says_who_why_and_until() {
     assert!(made.body["who"].as_str().unwrap().starts_with("key_"));
     let page = house.get("/ops", &key).await.text;
     assert!(page.contains("paused</span>") && page.contains("the bank &#60;i&#62;") && page.contains("2199-01-01 00:00:00"), "{page}");
+    let short = house.post(&path, &key, json!({"why": "lunch", "until": "90m"})).await;
+    assert_eq!(short.status, 200);
     let again = house.post(&path, &key, json!({"why": "another reason"})).await.body;
     assert_eq!((&again["id"], &again["until"]), (&made.body["id"], &Value::Null));
     assert_eq!(house.delete(&path, &key).await.status, 204);
     house.delete(&path, &key).await.is(404, "not_found");
     let trail = house.get("/v1/audit?limit=10", &key).await.body;
     let actions: Vec<&str> = trail["items"].as_array().unwrap().iter().map(|e| e["action"].as_str().unwrap()).collect();
-    assert_eq!(actions.iter().filter(|a| a.starts_with("pause.")).count(), 3, "{actions:?}");
+    assert_eq!(actions.iter().filter(|a| a.starts_with("pause.")).count(), 4, "{actions:?}");
 }
 
 #[tokio::test]
@@ -59,6 +61,8 @@ async fn a_pause_that_makes_no_sense_is_refused_with_its_place() {
         (json!({"what": "queue", "value": "q", "why": "y".repeat(501)}), "/why"),
         (json!({"what": "queue", "value": "q", "why": "y", "until": "2020-01-01T00:00:00Z"}), "/until"),
         (json!({"what": "queue", "value": "q", "why": "y", "until": "soon"}), "/until"),
+        (json!({"what": "queue", "value": "q", "why": "y", "until": "0h"}), "/until"),
+        (json!({"what": "queue", "value": "q", "why": "y", "until": "99999999d"}), "/until"),
         (json!({"what": "queue", "value": "q", "why": "y", "who": "me"}), "/who"),
     ];
     for (body, place) in bad {

@@ -46,7 +46,7 @@ pub struct Explained {
     pub ahead: Option<i64>,
     /// How many live workers would claim it; whether they have free slots only they know.
     pub claimers: usize,
-    /// The fencing token of the run, or empty.
+    /// The fencing token of the run under way, or empty.
     pub lease: String,
 }
 
@@ -135,8 +135,9 @@ impl Queue {
         let statement = EXPLAIN.with([job.queue.as_str().into(), runnable.into(), now.into(), scope.param(), job.id.as_str().into()]);
         let rows = self.db.query(scope, statement).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let (eligible, ahead, lease) = (row.flag("eligible")?, row.int("ahead")?, row.text("lease")?);
-        Ok(Some(Look { job: Job::from_row(row)?, eligible, ahead, lease }))
+        let job = Job::from_row(row)?;
+        let lease = if job.state == State::Running { row.text("lease")? } else { String::new() };
+        Ok(Some(Look { eligible: row.flag("eligible")?, ahead: row.int("ahead")?, lease, job }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `jobs`: what an operator does with jobs, over the API.
 
 use super::audit::Tail;
+use super::explain;
 use crate::cli::Context;
 use crate::client::{Client, Remote, segment};
 use crate::exit::{Exit, Failure};
@@ -14,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   clawr jobs list state:dead kind:settlement since:2h
   clawr jobs show job_… --wait
+  clawr jobs explain job_… --twice
   clawr jobs enqueue email --args '{\"to\":\"ada@example.org\"}' --key welcome-ada
   clawr jobs retry job_…
   clawr jobs tail queue:money --follow";
@@ -45,6 +47,14 @@ enum JobsCommand {
         /// Wait up to 30 s for it to end
         #[arg(long)]
         wait: bool,
+    },
+    /// Why it has not run: the gates before it, and the command that opens the first closed one
+    Explain {
+        /// job_…
+        id: String,
+        /// Why it ran twice: failed attempts, the lease, who took it from whom on what evidence
+        #[arg(long)]
+        twice: bool,
     },
     /// Make one; the same key and content is the first job again
     Enqueue(Box<EnqueueArgs>),
@@ -129,6 +139,7 @@ pub async fn run(args: JobsArgs, context: Context) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         JobsCommand::Show { id, wait } => show(&client, &id, wait, &context).await,
+        JobsCommand::Explain { id, twice } => explain::run(&client, &id, twice, &context).await,
         JobsCommand::Enqueue(new) => enqueue(&client, *new, &context).await,
         JobsCommand::Retry { ids } => act(&client, &ids, "retry", &context).await,
         JobsCommand::Cancel { ids, dry_run: true, .. } => look(&client, &ids, &context).await,

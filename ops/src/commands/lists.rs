@@ -1,4 +1,4 @@
-//! `workers` and `queues`: two lists that need no more than showing.
+//! `workers`: a list that needs no more than showing.
 
 use crate::cli::Context;
 use crate::client::{Client, Remote};
@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::table::Table;
 use clap::Args;
 
-/// Arguments of both.
+/// Arguments of it.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     #[command(flatten)]
@@ -17,12 +17,5 @@ pub struct WatchArgs {
 pub async fn workers(args: WatchArgs, context: Context) -> anyhow::Result<Exit> {
     let list = Client::new(&args.remote, &context)?.get("v1/workers", &[]).await?;
     context.out.show(&list, || Table::of_list(&list, ["id", "name", "state", "host", "pid", "version", "queues", "running", "seen_at"]))?;
-    Ok(Exit::Done)
-}
-
-/// Queues.
-pub async fn queues(args: WatchArgs, context: Context) -> anyhow::Result<Exit> {
-    let list = Client::new(&args.remote, &context)?.get("v1/queues", &[]).await?;
-    context.out.show(&list, || Table::of_list(&list, ["name", "depth", "oldest_age_s", "states"]))?;
     Ok(Exit::Done)
 }

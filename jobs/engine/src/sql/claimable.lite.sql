@@ -1,16 +1,16 @@
 -- params: text, text, int
--- What may be claimed now, of jobs `j` of queue $1 with `kind:version` among $2 at $3; included as {{claimable}}, index jobs_claim.
+-- What may be claimed at $3 of jobs `j`, by a claim of queue $1 that runs `kind:version` among $2; index jobs_claim. Pauses are
+-- few and read whole: `what || …` keeps their index out of the plan, which then is the same whatever the statistics say.
 j.queue = (select $1 where not exists (
-    select 1 from pauses p where case p.what when 'queue' then p.value = $1 end and (p.until = 0 or p.until > $3)))
+    select 1 from pauses p where p.what || p.value = 'queue' || $1 and (p.until = 0 or p.until > $3)))
     and j.state in ('scheduled', 'available', 'retryable')
     and j.run_at <= $3
     and j.kind || ':' || j.version in (select value from json_each($2))
     and (not exists (select 1 from pauses p where p.what <> 'queue' and (p.until = 0 or p.until > $3))
-      or not exists (
-        select 1 from pauses p
-        where (p.until = 0 or p.until > $3)
-          and case p.what
-            when 'kind' then p.value = j.kind
-            when 'tenant' then p.value = j.tenant
-            when 'tag' then instr(j.tags, '["' || p.value || '"') > 0 or instr(j.tags, ',"' || p.value || '"') > 0
-          end))
+      or j.kind not in (select p.value from pauses p where p.what || '' = 'kind' and (p.until = 0 or p.until > $3))
+        and j.tenant not in (select p.value from pauses p where p.what || '' = 'tenant' and (p.until = 0 or p.until > $3))
+        and (not exists (select 1 from pauses p where p.what || '' = 'tag' and (p.until = 0 or p.until > $3))
+          or not exists (
+            select 1 from pauses p
+            where p.what || '' = 'tag' and (p.until = 0 or p.until > $3)
+              and (instr(j.tags, '["' || p.value || '"') > 0 or instr(j.tags, ',"' || p.value || '"') > 0))))

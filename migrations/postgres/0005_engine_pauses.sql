@@ -28,5 +28,9 @@ create table rescues (
   constraint rescues_lease primary key (job, lease)
 );
 
+alter table pauses enable row level security;
+create policy worker_all on pauses to clawr_worker using (true) with check (true);
+create policy not_of_others on pauses to clawr_app using (what <> 'tenant' or value = current_setting('app.tenant', true));
+
 grant select, insert, update, delete on pauses, rescues to clawr_worker;
 grant select on pauses to clawr_app;

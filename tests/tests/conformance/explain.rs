@@ -228,7 +228,7 @@ fn picked<'n>(names: &[&'n str], bits: usize) -> Vec<&'n str> {
 
 impl Round {
     async fn arrange(&self, queue: &Queue) -> Vec<String> {
-        let made = queue.enqueue_many(self.jobs.iter().map(|j| j.new(queue.clock().now())).collect()).await.expect("jobs");
+        let made = queue.enqueue_many(self.jobs.iter().map(|j| j.made_at(queue.clock().now())).collect()).await.expect("jobs");
         let ids: Vec<String> = made.iter().map(|e| e.id().to_owned()).collect();
         for state in STATES.iter().filter(|s| !s.is_empty()) {
             let of: Vec<String> =
@@ -276,7 +276,7 @@ fn runnable(worker: (usize, usize, usize)) -> Vec<String> {
 }
 
 impl RandomJob {
-    fn new(&self, now: i64) -> NewJob {
+    fn made_at(&self, now: i64) -> NewJob {
         NewJob {
             kind: KINDS[self.kind].into(),
             version: self.version,

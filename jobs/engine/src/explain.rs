@@ -234,7 +234,7 @@ fn pause(pauses: &[Pause], names_people: bool) -> Gate {
 }
 
 /// The command that ends a pause.
-pub fn resume(pause: &Pause) -> String {
+fn resume(pause: &Pause) -> String {
     match pause.what.as_str() {
         "queue" => format!("clawr queues resume {}", quoted(&pause.value)),
         what => format!("clawr queues resume --{what} {}", quoted(&pause.value)),

@@ -82,7 +82,7 @@ pub async fn run(args: QueuesArgs, context: Context) -> anyhow::Result<Exit> {
             context.out.show(&answer, || pauses(std::slice::from_ref(&answer)))?;
             Ok(Exit::Done)
         }
-        QueuesCommand::Resume { what } => resume(&client, &what).await,
+        QueuesCommand::Resume { what } => resume(&client, &what, &context).await,
     }
 }
 
@@ -111,7 +111,7 @@ fn body(what: &What, why: &str, until: Option<&str>) -> Json {
     body
 }
 
-async fn resume(client: &Client, what: &What) -> anyhow::Result<Exit> {
+async fn resume(client: &Client, what: &What, context: &Context) -> anyhow::Result<Exit> {
     let (what, value) = what.named();
     let list = client.get("v1/pauses", &[]).await?;
     let found = list["items"].as_array().into_iter().flatten().find(|pause| pause["what"] == what && pause["value"] == value);
@@ -119,7 +119,8 @@ async fn resume(client: &Client, what: &What) -> anyhow::Result<Exit> {
         return Err(Failure::new(Exit::NotFound, format!("{what} {value} is not paused")).into());
     };
     client.delete(&format!("v1/pauses/{}", segment(id)?)).await?;
-    say(&format!("{what} {value} is claimed again"));
+    let done = json!({"what": what, "value": value, "resumed": true});
+    context.out.show(&done, || Table::of_object(&done))?;
     Ok(Exit::Done)
 }
 

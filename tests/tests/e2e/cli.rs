@@ -7,6 +7,7 @@
 mod acts;
 mod effects;
 mod manners;
+mod pauses;
 mod rows;
 mod schemas;
 mod system;

@@ -2,6 +2,7 @@
 
 use super::acts::{self, Act};
 use super::effects;
+use super::pauses;
 
 /// One command.
 pub struct Row {
@@ -65,7 +66,10 @@ pub const ROWS: &[Row] = &[
     row("jobs cancel", acts::jobs_cancel, "jobs cancel --yes job_{nobodys}", 3, "job_{nobodys}: the server said 404: no such job"),
     row("jobs retry", acts::jobs_retry, "jobs retry ../x", 2, "\"../x\" is no id"),
     row("jobs tail", acts::jobs_tail, "jobs tail --key-file forged", 5, "the server said 401"),
-    row("queues", acts::queues, "queues --url nowhere", 2, "--url nowhere"),
+    row("jobs explain", pauses::explain, "jobs explain job_{nobodys}", 3, "404"),
+    row("queues list", pauses::list, "queues list --url nowhere", 2, "--url nowhere"),
+    row("queues pause", pauses::pause, "queues pause attic --why rats --until yesterday", 2, "/until must be"),
+    row("queues resume", pauses::resume, "queues resume cellar", 3, "queue cellar is not paused"),
     row("workers", acts::workers, "workers --key-file none", 2, "cannot read none"),
     row("settlements list", acts::settlements_list, "settlements list --state lost", 2, "/state must be one of"),
     row("settlements show", acts::settlements_show, "settlements show stl_{nobodys}", 3, "stl_{nobodys}: the server said 404"),

@@ -79,6 +79,8 @@ async fn seal(shared: &Shared) -> anyhow::Result<()> {
 }
 
 async fn prune(shared: &Shared) -> anyhow::Result<()> {
-    shared.queue.prune_ops(shared.queue.clock().now() - OPS_KEPT_US).await?;
+    let before = shared.queue.clock().now() - OPS_KEPT_US;
+    shared.queue.prune_ops(before).await?;
+    shared.queue.prune_throttles(before).await?;
     Ok(())
 }

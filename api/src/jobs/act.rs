@@ -67,6 +67,10 @@ async fn told(api: &Api, caller: &Caller, job: &Job, what: (&'static str, &str),
         Acted::Done(_) => StatusCode::OK,
         Acted::Asked => StatusCode::ACCEPTED,
         Acted::Refused(_, why) => return Err(Problem::conflict("state_forbids", why)),
+        Acted::Taken(holder) => {
+            let detail = "a live job counts as the same by the kind's unique policy";
+            return Err(Problem::conflict("unique_taken", detail).about("job_id", holder));
+        }
         Acted::NotFound => return Err(Problem::not_found("job")),
     };
     let metadata = json!({"kind": job.kind, "reason": what.1, "from": job.state.as_str()});

@@ -68,6 +68,13 @@ impl Asked {
             return Err(Problem::invalid("args_too_large", errors).with_status(StatusCode::PAYLOAD_TOO_LARGE));
         }
         entry.check(&args).map_err(|why| undecodable(&at, &why))?;
+        if let Some(field) = entry.unique.and_then(|unique| unique.missing(&args)) {
+            return Err(Problem::invalid_at(
+                "invalid_args",
+                &format!("{at}/args{field}"),
+                "is missing, and jobs of this kind are unique by it",
+            ));
+        }
         if job.deadline.is_some_and(|deadline| deadline <= job.run_at.unwrap_or(api.clock().now())) {
             return Err(Problem::invalid_at("invalid_input", &format!("{at}/deadline"), "must lie after run_at and now"));
         }
@@ -76,6 +83,7 @@ impl Asked {
             job.queue = entry.queue.to_owned();
         }
         job.version = entry.version;
+        job.unique = entry.unique;
         job.max_attempts = Some(job.max_attempts.unwrap_or(entry.policy.max_attempts));
         job.key = key;
         job.trace = caller.context.trace.clone();

@@ -1,7 +1,7 @@
 //! Making jobs: an acknowledged one is durable.
 
 use super::asked::{self, Asked};
-use super::view;
+use super::view::{self, Standing};
 use crate::api::Api;
 use crate::auth::{Caller, Can, Write};
 use crate::body::Input;
@@ -35,12 +35,13 @@ pub(super) async fn one(
     let job = asked.allowed(&api, &caller).await?;
     let kept = job.clone();
     let (status, body) = answer(&api, &caller, &kept, api.queue().enqueue(job).await?).await?;
+    let is_replay = status == StatusCode::OK && body["duplicate"] == true;
     let location = HeaderValue::from_str(&format!("{}/v1/jobs/{}", api.settings().base_path, body["id"].as_str().unwrap_or_default()));
     let mut response = (status, Json(body)).into_response();
     if let Ok(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    Ok(if status == StatusCode::OK { idempotency::replayed(response) } else { response })
+    Ok(if is_replay { idempotency::replayed(response) } else { response })
 }
 
 /// The header and the field are the same thing.
@@ -58,18 +59,23 @@ fn with_key(asked: &mut Asked, header: Option<String>) -> Result<(), Problem> {
     }
 }
 
-/// 202 for a new job, 200 for the first one again, 409 where the key has another content.
+/// 202 for a new job, 200 where another one stands for it, 409 where the key has another content or the slot is taken.
 async fn answer(api: &Api, caller: &Caller, job: &NewJob, made: Enqueued) -> Result<(StatusCode, Value), Problem> {
     match made {
-        Enqueued::New { id, state } => Ok((StatusCode::ACCEPTED, view::made(&id, Some(state), false, job))),
-        Enqueued::Duplicate { id } => {
-            let now = api.queue().job(caller.scope(), &id).await?;
-            Ok((StatusCode::OK, view::made(&id, now.map(|j| j.state), true, job)))
-        }
+        Enqueued::New { id, state } => Ok((StatusCode::ACCEPTED, view::made(&id, Some(state), Standing::New, job))),
+        Enqueued::Duplicate { id } => stands(api, caller, &id, Standing::Duplicate, job).await,
+        Enqueued::Replaced { id } => stands(api, caller, &id, Standing::Replaced, job).await,
+        Enqueued::Throttled { id } => stands(api, caller, &id, Standing::Throttled, job).await,
+        Enqueued::Taken { id } => Err(Problem::conflict("unique_taken", "a live job of this kind counts as the same").about("job_id", id)),
         Enqueued::Conflict { id } => {
             Err(Problem::conflict("key_reused", "the key belongs to a job with other content").about("job_id", id))
         }
     }
+}
+
+async fn stands(api: &Api, caller: &Caller, id: &str, how: Standing, job: &NewJob) -> Result<(StatusCode, Value), Problem> {
+    let now = api.queue().job(caller.scope(), id).await?;
+    Ok((StatusCode::OK, view::made(id, now.map(|j| j.state), how, job)))
 }
 
 pub(super) async fn many(

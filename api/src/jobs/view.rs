@@ -4,12 +4,27 @@ use crate::times::{shown, shown_if};
 use clawr_engine::job::{Job, NewJob, State};
 use serde_json::{Value, json};
 
+/// Why a job stands for a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It was made for it.
+    New,
+    /// It is the same: by its key, or by its kind's unique policy.
+    Duplicate,
+    /// It does now what the request asks for.
+    Replaced,
+    /// It was let through too short a time ago.
+    Throttled,
+}
+
 /// What the maker of a job hears. The state is null only for a first job that is not kept any more.
-pub fn made(id: &str, state: Option<State>, duplicate: bool, job: &NewJob) -> Value {
+pub fn made(id: &str, state: Option<State>, standing: Standing, job: &NewJob) -> Value {
     json!({
         "id": id,
         "state": state.map(State::as_str),
-        "duplicate": duplicate,
+        "duplicate": standing == Standing::Duplicate,
+        "replaced": standing == Standing::Replaced,
+        "throttled": standing == Standing::Throttled,
         "kind": job.kind,
         "queue": job.queue,
         "key": job.key,

@@ -186,3 +186,52 @@ async fn a_long_poll_ends_with_the_job_or_with_the_process() {
     house.get(&path.replace("60s", "61s"), &key).await.is(400, "invalid_query");
     assert_eq!(house.get("/readyz", "").await.status, 503);
 }
+
+#[tokio::test]
+async fn a_second_job_of_a_unique_kind_meets_its_policy() {
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    let ask = |kind: &str, ms: i64| json!({"kind": kind, "args": {"to": "a", "ms": ms}});
+    let kinds = ["chaos_return", "chaos_reject", "chaos_replace", "chaos_debounce", "chaos_throttle"];
+    let mut ids = Vec::new();
+    for kind in kinds {
+        let made = house.post("/v1/jobs", &key, ask(kind, 1)).await;
+        assert_eq!((made.status, &made.body["duplicate"], &made.body["replaced"]), (202, &json!(false), &json!(false)), "{kind}");
+        ids.push(made.body["id"].clone());
+    }
+    for (n, word) in [(0, "duplicate"), (2, "replaced"), (3, "replaced"), (4, "throttled")] {
+        let second = house.post("/v1/jobs", &key, ask(kinds[n], 2)).await;
+        assert_eq!((second.status, &second.body["id"], &second.body[word]), (200, &ids[n], &json!(true)), "{}", kinds[n]);
+        let said = ["duplicate", "replaced", "throttled"].iter().filter(|word| second.body[**word] == true).count();
+        assert_eq!((said, second.header("idempotency-replayed").is_empty()), (1, n != 0), "{}", kinds[n]);
+    }
+    let refused = house.post("/v1/jobs", &key, ask("chaos_reject", 2)).await;
+    refused.is(409, "unique_taken");
+    assert_eq!(refused.body["job_id"], ids[1]);
+    let replaced = house.get(&format!("/v1/jobs/{}", ids[2].as_str().unwrap()), &key).await;
+    assert_eq!(replaced.body["args"], json!({"to": "a", "ms": 2}));
+
+    let rows: Vec<Value> = kinds.iter().map(|kind| ask(kind, 3)).chain([ask("chaos_sleep", 1)]).collect();
+    let bulk = house.post("/v1/jobs/bulk", &key, json!({"jobs": rows})).await;
+    let statuses: Vec<i64> = bulk.body["results"].as_array().unwrap().iter().map(|row| row["status"].as_i64().unwrap()).collect();
+    assert_eq!(statuses, [200, 409, 200, 200, 200, 422], "{}", bulk.body);
+
+    let lacks = house.post("/v1/jobs", &key, json!({"kind": "chaos_return", "args": {"ms": 1}})).await;
+    lacks.is(422, "invalid_args");
+    assert_eq!(lacks.body["errors"][0]["pointer"], "/args/to");
+}
+
+#[tokio::test]
+async fn a_job_whose_slot_was_taken_does_not_come_back() {
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    let ask = json!({"kind": "chaos_return", "args": {"to": "a"}});
+    let first = house.post("/v1/jobs", &key, ask.clone()).await;
+    let path = format!("/v1/jobs/{}", first.body["id"].as_str().unwrap());
+    assert_eq!(house.post(&format!("{path}/cancel"), &key, json!({})).await.status, 200);
+    let second = house.post("/v1/jobs", &key, ask).await;
+    assert_eq!(second.status, 202);
+    let refused = house.post(&format!("{path}/retry"), &key, json!({})).await;
+    refused.is(409, "unique_taken");
+    assert_eq!(refused.body["job_id"], second.body["id"]);
+}

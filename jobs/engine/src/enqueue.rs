@@ -1,14 +1,16 @@
-//! Enqueue of N is one commit of set-based statements, whatever N: the operation's door, register, jobs, answers.
+//! Enqueue of N is one commit of set-based statements, whatever N: the operation's door, register, jobs, answers. What
+//! kinds with a unique policy add is in [`crate::unique`].
 //!
 //! The door (`ops`) makes the commit one that cannot succeed twice: after an `Unknown` the same commit is repeated; if
 //! it had been applied, the door says so and only the answers are read. Without it a repeat could bring a job back that
 //! has meanwhile run and left the live table.
 
 use crate::clock::Clock;
-use crate::db::{Db, DbError, Engine, Rows, Scope, Statement};
+use crate::db::{Db, DbError, Engine, Row, Rows, Scope, Statement};
 use crate::ids::{new_id, new_op};
 use crate::job::{Enqueued, NewJob, PRIORITY_DEFAULT, State, rank};
 use crate::queue::{digest, encode, key_hash};
+use crate::unique::{self, Hold};
 use crate::write::json;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -19,7 +21,7 @@ crate::sql!(INSERT, "sql/jobs_insert.pg.sql", "sql/jobs_insert.lite.sql");
 crate::sql!(ANSWERS, "sql/register_answers.pg.sql", "sql/register_answers.lite.sql");
 
 /// One commit takes at most this many jobs; more become several statements of the same commit.
-const CHUNK: usize = 1_000;
+pub(crate) const CHUNK: usize = 1_000;
 /// How long an enqueue with an unknown outcome is repeated before the caller hears `Unknown`.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -42,7 +44,19 @@ pub(crate) struct JobRow {
     key: String,
     trace: String,
     created_at: i64,
-    reg: String,
+    pub reg: String,
+    /// The key of its throttle, or empty.
+    pub slot: String,
+    /// Its part in a unique policy.
+    #[serde(flatten)]
+    pub hold: Option<Hold>,
+}
+
+impl JobRow {
+    /// Whether it wants the slot of a unique key.
+    pub fn has_slot(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| !hold.unique_key.is_empty())
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -57,17 +71,27 @@ pub(crate) async fn enqueue_many(db: &Db, clock: &Clock, pepper: &[u8], jobs: Ve
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    let plan = Plan::make(db.engine(), clock, pepper, jobs);
-    let statements = plan.statements(db.engine(), clock);
+    let plan = Plan::make(db.engine(), clock, pepper, jobs)?;
+    let statements = plan.statements(clock);
     let (answer, unknown_before) = db.commit_until_known(&Scope::System, statements, PATIENCE).await;
     let rows = match answer {
-        Ok(mut all) => all.split_off(all.len() - plan.answer_statements()).into_iter().flatten().collect(),
+        Ok(all) => all.into_iter().flatten().collect(),
         Err(DbError::Unique(name)) if name == "ops_id" && unknown_before => plan.read_answers(db).await?,
         Err(error) => return Err(error),
     };
     let answers = plan.answers(&rows)?;
     plan.wake(db, &answers);
     Ok(answers)
+}
+
+/// What the store answered.
+struct Known {
+    /// Row's id → id of the job that stands for it, for rows with a unique policy whose key was theirs.
+    noted: HashMap<String, String>,
+    /// Key → job and digest.
+    taken: HashMap<String, (String, String)>,
+    /// Rows whose first input has its answer.
+    used: BTreeSet<usize>,
 }
 
 /// Everything decided before sending.
@@ -80,12 +104,11 @@ struct Plan {
 }
 
 impl Plan {
-    fn make(engine: Engine, clock: &Clock, pepper: &[u8], jobs: Vec<NewJob>) -> Plan {
+    fn make(engine: Engine, clock: &Clock, pepper: &[u8], jobs: Vec<NewJob>) -> Result<Plan, DbError> {
         let mut plan = Plan { rows: Vec::new(), registers: Vec::new(), inputs: Vec::new(), op: new_op() };
         let mut seen: HashMap<String, usize> = HashMap::new();
-        for job in jobs {
-            let identity =
-                job.key.as_ref().map(|key| (encode(&key_hash(pepper, &job.tenant, &job.kind, key), engine), encode(&digest(&job), engine)));
+        for (n, mut job) in jobs.into_iter().enumerate() {
+            let identity = job.key.as_ref().map(|key| (encode(&key_hash(pepper, &job, key), engine), encode(&digest(&job), engine)));
             if let Some((key, _)) = &identity
                 && let Some(&row) = seen.get(key)
             {
@@ -93,7 +116,9 @@ impl Plan {
                 continue;
             }
             let at = plan.rows.len();
-            plan.rows.push(job_row(job, identity.as_ref().map_or("", |(key, _)| key), clock));
+            let (hold, slot) = unique::hold(pepper, &mut job, n, clock.now())?;
+            let row = job_row(job, identity.as_ref().map_or("", |(key, _)| key), clock);
+            plan.rows.push(JobRow { slot, hold, ..row });
             if let Some((key, digest)) = &identity {
                 seen.insert(key.clone(), at);
                 let job_id = plan.rows[at].id.clone();
@@ -102,68 +127,72 @@ impl Plan {
             plan.inputs.push((at, identity));
         }
         plan.registers.sort_by(|a, b| a.key.cmp(&b.key));
-        plan
+        Ok(plan)
     }
 
-    fn statements(&self, engine: Engine, clock: &Clock) -> Vec<Statement> {
+    fn statements(&self, clock: &Clock) -> Vec<Statement> {
         let mut all = vec![OP.with([self.op.as_str().into(), clock.now().into()])];
         all.extend(self.registers.chunks(CHUNK).map(|part| REGISTER.with([json(part).into()])));
-        all.extend(self.rows.chunks(CHUNK).map(|part| INSERT.with([json(part).into()])));
-        all.extend(self.answer_chunks(engine));
+        all.extend(unique::throttles(&self.rows, clock.now()));
+        let plain: Vec<&JobRow> = self.rows.iter().filter(|row| !row.has_slot()).collect();
+        all.extend(plain.chunks(CHUNK).map(|part| INSERT.with([json(part).into()])));
+        all.extend(unique::statements(&self.rows));
+        all.extend(unique::notes(&self.rows, &self.op));
+        all.extend(self.answer_chunks());
         all
     }
 
-    fn answer_chunks(&self, _engine: Engine) -> impl Iterator<Item = Statement> {
+    fn answer_chunks(&self) -> impl Iterator<Item = Statement> {
         self.registers.chunks(CHUNK).map(|part| {
             let keys: Vec<&str> = part.iter().map(|r| r.key.as_str()).collect();
             ANSWERS.with([json(&keys).into()])
         })
     }
 
-    fn answer_statements(&self) -> usize {
-        self.registers.len().div_ceil(CHUNK)
-    }
-
     async fn read_answers(&self, db: &Db) -> Result<Rows, DbError> {
-        let mut rows = Vec::new();
-        for statement in self.answer_chunks(db.engine()) {
+        let mut rows = db.query(&Scope::System, unique::NOTED.with([self.op.as_str().into()])).await?;
+        for statement in self.answer_chunks() {
             rows.extend(db.query(&Scope::System, statement).await?);
         }
         Ok(rows)
     }
 
     fn answers(&self, rows: &Rows) -> Result<Vec<Enqueued>, DbError> {
-        let mut taken: HashMap<String, (String, String)> = HashMap::new();
-        for row in rows {
-            taken.insert(row.text("key")?, (row.text("job_id")?, row.text("digest")?));
+        let (notes, registers): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.text("answer").is_ok());
+        let mut known = Known { noted: unique::noted(notes), taken: HashMap::new(), used: BTreeSet::new() };
+        for row in registers {
+            known.taken.insert(row.text("key")?, (row.text("job_id")?, row.text("digest")?));
         }
-        let mut first_use = BTreeSet::new();
-        self.inputs.iter().map(|(at, identity)| self.answer(*at, identity.as_ref(), &taken, &mut first_use)).collect()
+        self.inputs.iter().map(|(at, identity)| self.answer(*at, identity.as_ref(), &mut known)).collect()
     }
 
-    fn answer(
-        &self,
-        at: usize,
-        identity: Option<&(String, String)>,
-        taken: &HashMap<String, (String, String)>,
-        first_use: &mut BTreeSet<usize>,
-    ) -> Result<Enqueued, DbError> {
+    fn answer(&self, at: usize, identity: Option<&(String, String)>, known: &mut Known) -> Result<Enqueued, DbError> {
         let row = &self.rows[at];
         let made = || Enqueued::New { id: row.id.clone(), state: row.state };
+        let slot = row.hold.as_ref().and_then(|hold| Some((hold, known.noted.get(&row.id)?)));
+        let is_first = identity.is_none() || (slot.is_some() && known.used.insert(at));
+        if let (Some((hold, holder)), true) = (slot, is_first) {
+            return Ok(if *holder == row.id { made() } else { hold.answer(holder) });
+        }
         let Some((key, digest)) = identity else { return Ok(made()) };
-        let (holder, stored) = taken.get(key).ok_or_else(|| DbError::Bug("a key has no register row after its insert".into()))?;
+        if let Some((hold, holder)) = slot {
+            let is_same = self.registers.iter().any(|register| register.key == *key && register.digest == *digest);
+            return Ok(if is_same { hold.again(holder, &row.id) } else { Enqueued::Conflict { id: holder.clone() } });
+        }
+        let (holder, stored) = known.taken.get(key).ok_or_else(|| DbError::Bug("a key has no register row after its insert".into()))?;
         if stored != digest {
             return Ok(Enqueued::Conflict { id: holder.clone() });
         }
-        if *holder == row.id && first_use.insert(at) {
+        if *holder == row.id && known.used.insert(at) {
             return Ok(made());
         }
         Ok(Enqueued::Duplicate { id: holder.clone() })
     }
 
+    /// A replaced job may run earlier than before, so its queue is woken as well.
     fn wake(&self, db: &Db, answers: &[Enqueued]) {
-        let new: BTreeSet<&str> = answers.iter().filter(|a| matches!(a, Enqueued::New { .. })).map(Enqueued::id).collect();
-        let queues: BTreeSet<&str> = self.rows.iter().filter(|r| new.contains(r.id.as_str())).map(|r| r.queue.as_str()).collect();
+        let woken = self.inputs.iter().zip(answers).filter(|(_, a)| matches!(a, Enqueued::New { .. } | Enqueued::Replaced { .. }));
+        let queues: BTreeSet<&str> = woken.map(|((at, _), _)| self.rows[*at].queue.as_str()).collect();
         queues.into_iter().for_each(|queue| db.notify(queue));
     }
 }
@@ -190,6 +219,8 @@ pub(crate) fn job_row(job: NewJob, reg: &str, clock: &Clock) -> JobRow {
         trace: job.trace,
         created_at: now,
         reg: reg.to_owned(),
+        slot: String::new(),
+        hold: None,
     }
 }
 

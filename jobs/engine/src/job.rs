@@ -1,6 +1,7 @@
 //! What is stored of a job, and what a caller hands in to make one.
 
 use crate::db::{DbError, Row};
+use crate::unique::Unique;
 use serde_json::Value as Json;
 
 /// Where a job stands. Live: the first seven; ended: the last three. `Scheduled` and `Available` differ only by time:
@@ -115,6 +116,8 @@ pub struct NewJob {
     pub key: Option<String>,
     /// W3C trace parent of the caller.
     pub trace: String,
+    /// The kind's policy on jobs alike.
+    pub unique: Option<Unique>,
 }
 
 /// What became of one [`NewJob`].
@@ -127,7 +130,7 @@ pub enum Enqueued {
         /// `scheduled` or `available`.
         state: State,
     },
-    /// The key was used before with the same content.
+    /// The key was used before with the same content, or the unique slot is taken: nothing was made.
     Duplicate {
         /// The first job.
         id: String,
@@ -137,13 +140,33 @@ pub enum Enqueued {
         /// The first job.
         id: String,
     },
+    /// The unique slot is taken and the kind refuses a second job: nothing was made, the key is free.
+    Taken {
+        /// The live job.
+        id: String,
+    },
+    /// A live job has what was asked for now in place of what was asked for before.
+    Replaced {
+        /// The live job.
+        id: String,
+    },
+    /// Too soon after another one: nothing was made.
+    Throttled {
+        /// The job that was let through, perhaps ended.
+        id: String,
+    },
 }
 
 impl Enqueued {
     /// The job that now stands for the request.
     pub fn id(&self) -> &str {
         match self {
-            Enqueued::New { id, .. } | Enqueued::Duplicate { id } | Enqueued::Conflict { id } => id,
+            Enqueued::New { id, .. }
+            | Enqueued::Duplicate { id }
+            | Enqueued::Conflict { id }
+            | Enqueued::Taken { id }
+            | Enqueued::Replaced { id }
+            | Enqueued::Throttled { id } => id,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::db::Db;
 use crate::effect::{Class, Effect, Effects, Look, Next, Stored};
 use crate::job::{Claimed, NewJob};
+use crate::unique::Unique;
 use crate::write::Write;
 use futures::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
@@ -111,7 +112,8 @@ pub struct Finish {
     pub outcome: Outcome,
     /// Committed if and only if the outcome is.
     pub writes: Vec<Write>,
-    /// Enqueued if and only if the outcome is committed. Keys are not allowed here: children's ids are derived.
+    /// Enqueued if and only if the outcome is committed. Neither keys nor unique policies count here: children's
+    /// ids are derived.
     pub follow_ups: Vec<NewJob>,
 }
 
@@ -238,6 +240,8 @@ pub trait Kind<P>: Send + Sync + 'static {
     const VERSION: i64 = 1;
     /// The queue it runs in unless a job says otherwise.
     const QUEUE: &'static str;
+    /// Which of its jobs count as one, and what becomes of the second. An impossible policy does not compile.
+    const UNIQUE: Option<Unique> = None;
     /// The payload.
     type Args: Serialize + DeserializeOwned + Send + 'static;
 
@@ -272,6 +276,8 @@ pub struct Entry<P> {
     pub queue: &'static str,
     /// How it is run.
     pub policy: Policy,
+    /// Which of its jobs count as one.
+    pub unique: Option<Unique>,
     /// Business results of refused writes.
     pub on_refused: fn(&str) -> Option<Outcome>,
     decode: fn(&Json) -> Result<(), String>,
@@ -313,6 +319,7 @@ impl<P: Send + 'static> RegistryBuilder<P> {
     /// # Panics
     /// If two kinds have one name: a mistake of this binary, seen at its first start.
     pub fn with<K: Kind<P>>(mut self) -> Self {
+        const { crate::unique::check(K::UNIQUE) };
         let run: RunFn<P> = Arc::new(|args, run, ports| {
             Box::pin(async move {
                 let args = serde_json::from_value(args).map_err(|e| Fatal(format!("undecodable: {e}")))?;
@@ -324,6 +331,7 @@ impl<P: Send + 'static> RegistryBuilder<P> {
             version: K::VERSION,
             queue: K::QUEUE,
             policy: K::policy(),
+            unique: K::UNIQUE,
             on_refused: K::on_refused,
             decode: |args| K::Args::deserialize_from(args),
             run,

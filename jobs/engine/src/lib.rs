@@ -22,5 +22,6 @@ pub mod manage;
 pub mod outcome;
 pub mod pauses;
 pub mod queue;
+pub mod unique;
 pub mod wake;
 pub mod write;

@@ -17,6 +17,8 @@ crate::sql!(STATS, "sql/queue_stats.sql");
 crate::sql!(COUNTS, "sql/archive_counts.sql");
 crate::sql!(OP, "sql/op_insert.sql");
 crate::sql!(PRUNE_OPS, "sql/ops_prune.sql");
+crate::sql!(PRUNE_THROTTLES, "sql/throttles_prune.sql");
+crate::sql!(HOLDER, "sql/unique_holder.sql");
 
 /// Which jobs to list; empty fields do not filter.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +50,8 @@ pub enum Acted {
     Asked,
     /// Not allowed in this state.
     Refused(State, String),
+    /// The slot its unique key had is taken by this live job.
+    Taken(String),
     /// No such job in this scope.
     NotFound,
 }
@@ -105,7 +109,10 @@ impl Queue {
             REDRIVE_INSERT.with([scope.param(), id.into(), now.into()]),
             REDRIVE_DELETE.with([scope.param(), id.into()]),
         ];
-        let rows = self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0?;
+        let rows = match self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0 {
+            Err(DbError::Unique(name)) if name == "jobs_unique_key" => return self.taken(scope, id).await,
+            answer => answer?,
+        };
         let moved = rows[0].first().or_else(|| rows[1].first());
         match moved {
             Some(row) => {
@@ -114,6 +121,13 @@ impl Queue {
             }
             None => self.why_not(scope, id, "only a dead, cancelled, retryable, scheduled or quarantined job can be retried").await,
         }
+    }
+
+    /// Who holds the slot; a holder that ended meanwhile left it free, so the caller may try again.
+    async fn taken(&self, scope: &Scope, id: &str) -> Result<Acted, DbError> {
+        let rows = self.db.query(scope, HOLDER.with([scope.param(), id.into()])).await?;
+        let row = rows.first().ok_or_else(|| DbError::Unavailable("the job that held the slot has just ended".into()))?;
+        Ok(Acted::Taken(row.text("id")?))
     }
 
     async fn why_not(&self, scope: &Scope, id: &str, rule: &str) -> Result<Acted, DbError> {
@@ -136,6 +150,11 @@ impl Queue {
     /// Forgets operation ids older than `before`: far longer ago than any commit is repeated.
     pub async fn prune_ops(&self, before: i64) -> Result<(), DbError> {
         self.db.commit(&Scope::System, vec![PRUNE_OPS.with([before.into()])]).await.map(|_| ())
+    }
+
+    /// Forgets throttles that have been free since before `before`, microseconds.
+    pub async fn prune_throttles(&self, before: i64) -> Result<(), DbError> {
+        self.db.commit(&Scope::System, vec![PRUNE_THROTTLES.with([before.into()])]).await.map(|_| ())
     }
 
     /// Claims an operation id for good: whoever gives up first closes the door on a commit of that id.

@@ -60,14 +60,19 @@ impl Queue {
     }
 }
 
-/// The first 128 bits of HMAC-SHA256 over tenant, kind and key: what the register keeps instead of the key.
-pub(crate) fn key_hash(pepper: &[u8], tenant: &str, kind: &str, key: &str) -> Vec<u8> {
+/// The first 128 bits of HMAC-SHA256 over parts of any length, each behind its length.
+pub(crate) fn keyed_hash(pepper: &[u8], parts: &[&str]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(pepper).expect("HMAC takes a key of any length");
-    for part in [tenant, kind, key] {
+    for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part.as_bytes());
     }
     mac.finalize().into_bytes()[..16].to_vec()
+}
+
+/// What the register keeps instead of a key.
+pub(crate) fn key_hash(pepper: &[u8], job: &NewJob, key: &str) -> Vec<u8> {
+    keyed_hash(pepper, &[&job.tenant, &job.kind, key])
 }
 
 /// The first 128 bits of SHA-256 over what makes two requests the same request.

@@ -10,6 +10,7 @@ mod chaos_sleep;
 mod chaos_slow;
 mod chaos_spin;
 mod chaos_tidy;
+mod chaos_unique;
 
 use clawr_domain::ports::Ports;
 use clawr_engine::kind::{MayEnqueue, Policy, RegistryBuilder, Run};
@@ -27,6 +28,11 @@ pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
         .with::<chaos_slow::ChaosSlow>()
         .with::<chaos_spin::ChaosSpin>()
         .with::<chaos_tidy::ChaosTidy>()
+        .with::<chaos_unique::ChaosReturn>()
+        .with::<chaos_unique::ChaosReject>()
+        .with::<chaos_unique::ChaosReplace>()
+        .with::<chaos_unique::ChaosDebounce>()
+        .with::<chaos_unique::ChaosThrottle>()
 }
 
 fn policy() -> Policy {

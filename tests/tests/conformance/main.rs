@@ -15,3 +15,4 @@ mod queue;
 mod rescue;
 mod schema;
 mod support;
+mod unique;

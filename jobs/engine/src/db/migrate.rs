@@ -53,8 +53,14 @@ macro_rules! files {
     };
 }
 
-const FILES: &[(&str, &str, &str)] =
-    &files!["0001_engine_core", "0002_app_first_slice", "0003_engine_running_by_worker", "0004_engine_effects", "0005_engine_pauses"];
+const FILES: &[(&str, &str, &str)] = &files![
+    "0001_engine_core",
+    "0002_app_first_slice",
+    "0003_engine_running_by_worker",
+    "0004_engine_effects",
+    "0005_engine_pauses",
+    "0006_engine_unique",
+];
 
 /// The migrations of `engine`, in order.
 pub fn scripts(engine: Engine) -> Vec<Script> {

@@ -1,0 +1,3 @@
+-- params: int
+-- Forgets throttles that have been free for long; index throttles_free_at.
+delete from throttles where free_at < $1

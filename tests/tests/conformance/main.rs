@@ -16,3 +16,4 @@ mod rescue;
 mod schema;
 mod support;
 mod unique;
+mod unique_model;

@@ -348,3 +348,47 @@ async fn a_lost_reply_changes_no_answer() {
     })
     .await;
 }
+
+/// Requests race with claims, outcomes and one another: whatever is replaced or taken over, the last request is run.
+#[tokio::test]
+async fn the_last_request_of_a_storm_is_run() {
+    on_every_store(async |store| {
+        let n = if store.engine() == Engine::D1 { 12 } else { 150 };
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let handles = [store.queue().await.expect("queue"), store.queue().await.expect("queue"), store.queue().await.expect("queue")];
+        let ask = async |queue: &Queue, to: &str| {
+            for i in 0..n {
+                let policy =
+                    if i % 3 == 0 { beside(unique(OnConflict::Return, "shared", i)) } else { unique(OnConflict::Replace, "shared", i) };
+                queue.enqueue_many(vec![unique(OnConflict::Replace, to, i), policy]).await.expect("enqueue");
+            }
+        };
+        let work = async |queue: &Queue, worker: &str| {
+            let (mut claimer, mut ran) = (crate::support::claimer(queue), Vec::new());
+            loop {
+                let is_last = stop.load(std::sync::atomic::Ordering::Relaxed);
+                let claimed = claimer.claim(worker, 3).await.expect("claim");
+                let now = queue.clock().now();
+                let ends = |job: &Claimed| if job.attempt == 1 { stay(job, State::Retryable, now) } else { done(job) };
+                let settled: Vec<Settled> = claimed.iter().map(ends).collect();
+                let answers = commit(queue.db(), queue.clock(), &settled).await.expect("outcomes");
+                assert!(answers.iter().all(|answer| *answer == Answer::Committed), "{answers:?}");
+                if claimed.is_empty() && is_last {
+                    return ran;
+                }
+                ran.extend(claimed.into_iter().map(|job| job.args.expect("text")));
+            }
+        };
+        let asked = async {
+            futures::join!(ask(&handles[0], "a"), ask(&handles[1], "b"));
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        };
+        let (one, two, ()) = futures::join!(work(&handles[1], "wkr_1"), work(&handles[2], "wkr_2"), asked);
+        let ran = [one, two].concat();
+        for to in ["a", "b"] {
+            assert!(ran.contains(&format!(r#"{{"to":"{to}","n":{}}}"#, n - 1)), "the last of {to} never ran");
+        }
+        println!("{} runs of {} requests", ran.len(), 4 * n);
+    })
+    .await;
+}

@@ -127,7 +127,7 @@ impl Executor {
     fn decode(&self, job: &Claimed) -> Result<(Entry<Ports>, Json), String> {
         let entry = self.registry.get(&job.kind).ok_or_else(|| format!("this binary has no kind {}", job.kind))?;
         let args: Json = serde_json::from_str(job.args.as_ref()?).map_err(|e| format!("args are not JSON: {e}"))?;
-        entry.check(&args)?;
+        let args = entry.upcast(job.version, args).and_then(|args| entry.check(&args).map(|()| args)).map_err(|why| entry.told(why))?;
         Ok((entry.clone(), args))
     }
 

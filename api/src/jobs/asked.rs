@@ -82,6 +82,8 @@ impl Asked {
         if job.queue.is_empty() {
             job.queue = entry.queue.to_owned();
         }
+        job.kind = entry.kind.to_owned();
+        job.family = entry.family().to_owned();
         job.version = entry.version;
         job.unique = entry.unique;
         job.max_attempts = Some(job.max_attempts.unwrap_or(entry.policy.max_attempts));

@@ -45,7 +45,7 @@ async fn gather(api: &Api, caller: &Caller, wanted: &mut Wanted, limit: i64) -> 
     for _ in 0..if wanted.is_coarse() { PAGES_MAX } else { 1 } {
         let jobs = api.queue().jobs(caller.scope(), &wanted.filter, limit).await?;
         let is_last = jobs.len() < most;
-        for job in jobs {
+        for job in jobs.into_iter().map(|job| api.registry().shown(job)) {
             wanted.filter.before.clone_from(&job.id);
             if wanted.fits(&job) {
                 found.push(job);
@@ -95,9 +95,10 @@ pub(super) async fn attempts(State(api): State<Api>, caller: Can<Read>, Id(id): 
     Ok(Json(json!({"items": view::attempts(&job), "next": null})))
 }
 
-/// The job, if this caller may see it.
+/// The job as it may be shown, if this caller may see it.
 pub(super) async fn found(api: &Api, caller: &Caller, id: &str) -> Result<Job, Problem> {
-    api.queue().job(caller.scope(), id).await?.ok_or_else(|| Problem::not_found("job"))
+    let job = api.queue().job(caller.scope(), id).await?.ok_or_else(|| Problem::not_found("job"))?;
+    Ok(api.registry().shown(job))
 }
 
 /// The job as it is answered.

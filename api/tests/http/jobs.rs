@@ -235,3 +235,24 @@ async fn a_job_whose_slot_was_taken_does_not_come_back() {
     refused.is(409, "unique_taken");
     assert_eq!(refused.body["job_id"], second.body["id"]);
 }
+
+#[tokio::test]
+async fn masked_args_are_in_no_answer_and_nothing_is_found_by_them() {
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    let args = json!({"card": "4111-1111", "owner": {"name": "Ann", "mail": "ann@example.com"}});
+    let made = house.post("/v1/jobs", &key, json!({"kind": "chaos_secret", "args": args})).await;
+    assert_eq!(made.status, 202);
+    let path = format!("/v1/jobs/{}", made.body["id"].as_str().unwrap());
+    let shown = json!({"card": "***", "owner": {"name": "Ann", "mail": "***"}});
+    assert_eq!(house.get(&path, &key).await.body["args"], shown);
+    assert_eq!(house.get("/v1/jobs?q=args.owner.name:Ann", &key).await.body["items"][0]["args"], shown);
+    for q in ["args.card:4111-1111", "args.owner.mail:ann@example.com"] {
+        assert_eq!(house.get(&format!("/v1/jobs?q={q}"), &key).await.body["items"], json!([]), "{q}");
+    }
+    for act in ["cancel", "retry"] {
+        let acted = house.post(&format!("{path}/{act}"), &key, json!({})).await;
+        assert_eq!((acted.status, &acted.body["args"]), (200, &shown), "{act}");
+        assert!(!acted.text.contains("4111") && !acted.text.contains("ann@"), "{}", acted.text);
+    }
+}

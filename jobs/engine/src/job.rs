@@ -94,6 +94,8 @@ pub struct NewJob {
     pub id: String,
     /// A registered kind.
     pub kind: String,
+    /// The name its kind's keys and unique slots are taken under; empty = the kind's.
+    pub family: String,
     /// Payload version; 0 = the kind's current one.
     pub version: i64,
     /// Empty = the kind's queue.
@@ -155,6 +157,13 @@ pub enum Enqueued {
         /// The job that was let through, perhaps ended.
         id: String,
     },
+}
+
+impl NewJob {
+    /// What its identity is taken under.
+    pub(crate) fn family(&self) -> &str {
+        if self.family.is_empty() { &self.kind } else { &self.family }
+    }
 }
 
 impl Enqueued {

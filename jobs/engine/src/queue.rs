@@ -72,13 +72,13 @@ pub(crate) fn keyed_hash(pepper: &[u8], parts: &[&str]) -> Vec<u8> {
 
 /// What the register keeps instead of a key.
 pub(crate) fn key_hash(pepper: &[u8], job: &NewJob, key: &str) -> Vec<u8> {
-    keyed_hash(pepper, &[&job.tenant, &job.kind, key])
+    keyed_hash(pepper, &[&job.tenant, job.family(), key])
 }
 
 /// The first 128 bits of SHA-256 over what makes two requests the same request.
 pub(crate) fn digest(job: &NewJob) -> Vec<u8> {
     let canonical = serde_json::json!([
-        job.kind,
+        job.family(),
         job.tenant,
         canonical_args(&job.args),
         job.queue,

@@ -91,7 +91,7 @@ impl Unique {
         let fields = if self.by.is_empty() { args } else { self.by.iter().filter_map(|pointer| args.pointer(pointer)).cloned().collect() };
         let period = self.period.map_or_else(String::new, |length| (run_at.div_euclid(micros(length))).to_string());
         let queue = if self.in_queue { job.queue.as_str() } else { "" };
-        let parts = ["unique", &job.tenant, &job.kind, &fields.to_string(), &period, queue];
+        let parts = ["unique", &job.tenant, job.family(), &fields.to_string(), &period, queue];
         Ok(URL_SAFE_NO_PAD.encode(keyed_hash(pepper, &parts)))
     }
 }
@@ -99,12 +99,7 @@ impl Unique {
 /// Refuses impossible policies, in a constant and so when compiled.
 pub const fn check(unique: Option<Unique>) {
     let Some(unique) = unique else { return };
-    let mut at = 0;
-    while at < unique.by.len() {
-        let pointer = unique.by[at].as_bytes();
-        assert!(!pointer.is_empty() && pointer[0] == b'/', "unique by: a field is a JSON pointer like /to");
-        at += 1;
-    }
+    crate::kind::check_pointers(unique.by);
     if let Some(period) = unique.period {
         assert!(period.as_micros() > 0, "unique: a period of no length");
     }

@@ -173,8 +173,13 @@ async fn show(client: &Client, id: &str, wait: bool, context: &Context) -> anyho
 async fn enqueue(client: &Client, new: EnqueueArgs, context: &Context) -> anyhow::Result<Exit> {
     let answer = client.post("v1/jobs", &body(&new)?).await?;
     let id = answer["id"].as_str().unwrap_or_default().to_owned();
-    if answer["duplicate"] == true {
-        say(&format!("{id} was made before, with this key and content"));
+    let notes = [
+        ("duplicate", "was made before and stands for this one as well"),
+        ("replaced", "was made before and does now what this one asks for"),
+        ("throttled", "was made too short a time ago for another one; nothing was made"),
+    ];
+    for (_, note) in notes.iter().filter(|(word, _)| answer[*word] == true) {
+        say(&format!("{id} {note}"));
     }
     if new.wait {
         return show(client, &id, true, context).await;

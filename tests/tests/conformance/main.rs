@@ -9,6 +9,7 @@ mod lost_reply;
 mod money;
 mod outcome;
 mod pauses;
+mod payload;
 mod plans;
 mod portability;
 mod queue;

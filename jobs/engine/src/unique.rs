@@ -5,7 +5,7 @@
 //! once the first is past waiting for a claim: then the second *takes the slot over* and the first goes on without one.
 //! Throttles are about time and not about liveness: they have a table of their own.
 //!
-//! Within the enqueue's commit, [`statements`] first take slots or lock their holders, then replace what still waits,
+//! Within the enqueue's commit, the statements first take slots or lock their holders, then replace what still waits,
 //! take slots over, and note which job stands for each row. The note is part of the commit, so a repeat after a lost
 //! reply reads the same answers.
 
@@ -97,6 +97,11 @@ impl Unique {
 }
 
 /// Refuses impossible policies, in a constant and so when compiled.
+///
+/// ```compile_fail
+/// use clawr_engine::unique::{OnConflict, Unique, check};
+/// const _: () = check(Some(Unique::new(OnConflict::Throttle { per: std::time::Duration::ZERO })));
+/// ```
 pub const fn check(unique: Option<Unique>) {
     let Some(unique) = unique else { return };
     crate::kind::check_pointers(unique.by);

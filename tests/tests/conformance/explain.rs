@@ -154,7 +154,7 @@ async fn a_rescue_that_did_not_happen_is_not_told() {
         let act = vec![
             TAKE.with(["wkr_1".into(), 77.into()]),
             RECORD.with(["wkr_1".into(), NOW.into(), 0.into(), "wkr_r".into(), "none".into()]),
-            REQUEUE.with(["wkr_1".into(), 0.into(), QUARANTINE_AFTER.into()]),
+            REQUEUE.with(["wkr_1".into(), 0.into(), QUARANTINE_AFTER.into(), "op_1".into()]),
         ];
         commit(&queue, act).await.expect("commit");
         assert_eq!(int(&queue, "select count(*) as n from rescues").await, 0);

@@ -307,7 +307,7 @@ async fn with_while_running_a_second_one_queues_and_the_first_may_always_come_ba
         let again = claim(&queue, 10).await;
         assert_eq!(again.len(), 2);
         // both run, both are taken from a dead worker, both come back
-        let requeue = REQUEUE.with(["wkr_1".into(), 0.into(), QUARANTINE_AFTER.into()]);
+        let requeue = REQUEUE.with(["wkr_1".into(), 0.into(), QUARANTINE_AFTER.into(), "op_1".into()]);
         let third = new(&queue, ask()).await;
         assert_eq!(crate::support::commit(&queue, vec![requeue]).await.expect("rescue")[0].len(), 2);
         assert_eq!(make(&queue, ask()).await, Enqueued::Duplicate { id: third });

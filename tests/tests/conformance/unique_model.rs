@@ -133,7 +133,7 @@ impl Model {
                 }
             }
             Step::Rescue => {
-                let requeue = REQUEUE.with([self.name.as_str().into(), 0.into(), QUARANTINE_AFTER.into()]);
+                let requeue = REQUEUE.with([self.name.as_str().into(), 0.into(), QUARANTINE_AFTER.into(), "op_1".into()]);
                 same(commit(&self.queue, vec![requeue]).await.map(|rows| rows[0].len()), Ok(self.running.len()))?;
                 for job in std::mem::take(&mut self.running) {
                     self.set(&job.id, Stand::Waits);

@@ -90,12 +90,20 @@ async fn resolve(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (verdict, evidence) = said(Fields::of(input.value, ""))?;
     let actor = person(&caller);
+    let found = api.queue().effect(caller.scope(), &id).await?.ok_or_else(|| Problem::not_found("effect"))?;
+    if found.money && !caller.is_global() {
+        return Err(Problem::forbidden("global_key_required", "money moves by this effect: only global keys may resolve it"));
+    }
     let word = api.queue().resolve_by_person(caller.scope(), &id, &actor, verdict, &evidence).await?;
     let (effect, settled) = match word {
         Word::NotFound => return Err(Problem::not_found("effect")),
         Word::NotInDoubt(effect) => {
             let why = format!("the effect is {}; only one that is unknown or needs a person can be resolved", effect.state.as_str());
             return Err(Problem::conflict("state_forbids", why));
+        }
+        Word::TooEarly(_) => {
+            let why = "the call may still be under way: until two minutes after starts_until nobody can say that it did not happen";
+            return Err(Problem::conflict("too_early", why));
         }
         Word::NeedsSecond(effect) => (effect, false),
         Word::Settled(effect) => (effect, true),

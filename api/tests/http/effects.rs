@@ -46,6 +46,8 @@ async fn two_people_end_a_doubt_about_money() {
 
     let said = json!({"verdict": "confirmed", "evidence": "tx 0x1 in block 7", "reason": "looked at the chain"});
     let resolve = format!("{path}/resolve");
+    let too_early = json!({"verdict": "absent", "evidence": "no tx", "reason": "looked at the chain"});
+    house.post(&resolve, &one, too_early).await.is(409, "too_early");
     let first = house.post(&resolve, &one, said.clone()).await;
     assert_eq!((first.status, &first.body["needs_second_person"]), (202, &json!(true)));
     assert_eq!(house.post(&resolve, &one, said.clone()).await.status, 202, "the same person again is no second one");
@@ -92,6 +94,9 @@ async fn another_tenants_effects_are_not_there() {
     house.get(&format!("/v1/effects/{effect}"), &nimbus).await.is(404, "not_found");
     house.get(&format!("/v1/jobs/{job}/effects"), &nimbus).await.is(404, "not_found");
     assert_eq!(house.get("/v1/effects", &nimbus).await.body["items"], json!([]));
-    let said = json!({"verdict": "absent", "evidence": "x", "reason": "y"});
-    house.post(&format!("/v1/effects/{effect}/resolve"), &nimbus, said).await.is(404, "not_found");
+    let said = json!({"verdict": "confirmed", "evidence": "x", "reason": "y"});
+    let resolve = format!("/v1/effects/{effect}/resolve");
+    house.post(&resolve, &nimbus, said.clone()).await.is(404, "not_found");
+    // its own tenant sees it, and has no say where money moves
+    house.post(&resolve, &acme, said).await.is(403, "global_key_required");
 }

@@ -242,6 +242,24 @@ async fn a_key_is_open_in_one_job_at_a_time() {
     .await;
 }
 
+/// Two sends of one attempt under one key: the second is refused, and the first still holds the job.
+#[tokio::test]
+async fn a_second_send_of_the_same_key_does_not_hide_the_first() {
+    on_every_store(async |store| {
+        let queue = store.queue().await.expect("queue");
+        let job = running(&queue).await;
+        let effects = effects_of(&queue, &job, quick(false));
+        let outer = effects.effect(Class::Provable, "pay:1", json!({})).send(async |_| {
+            let inner = effects.effect(Class::Provable, "pay:1", json!({})).send(async |_| panic!("called beside the first")).await;
+            assert!(inner.as_ref().is_err_and(|e| e.downcast_ref::<EffectOpen>().is_some()), "{inner:?}");
+            Reply::Unknown("?".into())
+        });
+        assert!(outer.await.is_err());
+        assert!(effects.any_open());
+    })
+    .await;
+}
+
 /// Who lost the lease cannot intend, and nothing is left behind.
 #[tokio::test]
 async fn a_lost_lease_intends_nothing() {
@@ -274,7 +292,8 @@ async fn money_needs_a_second_person() {
             async |actor: &str, verdict| queue.resolve_by_person(&Scope::System, &id, actor, verdict, &evidence).await.expect("a word");
         assert!(matches!(say("key_a", Verdict::Confirmed).await, Word::NeedsSecond(_)));
         assert!(matches!(say("key_a", Verdict::Confirmed).await, Word::NeedsSecond(_)));
-        assert!(matches!(say("key_b", Verdict::Absent).await, Word::NeedsSecond(_)));
+        assert!(matches!(say("key_b", Verdict::Rejected).await, Word::NeedsSecond(_)));
+        assert!(matches!(say("key_b", Verdict::Absent).await, Word::TooEarly(_)));
         assert_eq!(open_effects(&queue).await, 1);
         assert!(matches!(say("key_b", Verdict::Confirmed).await, Word::Settled(effect) if effect.state == State::Confirmed));
         assert!(matches!(say("key_c", Verdict::Absent).await, Word::NotInDoubt(_)));

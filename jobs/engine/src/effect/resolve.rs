@@ -10,6 +10,9 @@ use crate::queue::Queue;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
+/// Nobody's call takes longer than this after its latest start, whatever its kind allows.
+const CALLS_MAX_US: i64 = 120_000_000;
+
 /// What the receiver shows when it is asked.
 #[derive(Clone, Debug)]
 pub enum Look {
@@ -41,6 +44,8 @@ pub enum Word {
     NeedsSecond(Stored),
     /// It is not in doubt, or was moved meanwhile.
     NotInDoubt(Stored),
+    /// Its call may still be under way, so that nobody can say that it did not happen.
+    TooEarly(Stored),
     /// No such effect.
     NotFound,
 }
@@ -119,6 +124,9 @@ impl Queue {
         let Some(effect) = self.effect(scope, id).await? else { return Ok(Word::NotFound) };
         if !matches!(effect.state, State::Unknown | State::NeedsPerson) {
             return Ok(Word::NotInDoubt(effect));
+        }
+        if verdict == Verdict::Absent && self.clock.now() < effect.start_by + CALLS_MAX_US {
+            return Ok(Word::TooEarly(effect));
         }
         let seconded = !effect.money || self.another_said(&effect, actor, verdict).await?;
         let seen = Observation { source: Source::Person, actor, verdict, evidence, of_try: effect.tries };

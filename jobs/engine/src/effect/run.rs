@@ -72,7 +72,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Seen {
-    open: BTreeSet<String>,
+    /// How many of this attempt's sends are under way or undecided: two may name one key.
+    open: usize,
     confirmed: BTreeSet<String>,
 }
 
@@ -85,7 +86,7 @@ impl Effects {
 
     /// Whether this attempt may have left an effect open.
     pub fn any_open(&self) -> bool {
-        !self.seen().open.is_empty()
+        self.seen().open > 0
     }
 
     /// Keys of the effects this attempt knows to have happened.
@@ -110,8 +111,10 @@ impl Effects {
         self.inner.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn close(&self, key: &str) {
-        self.seen().open.remove(key);
+    /// One send is decided.
+    fn close(&self) {
+        let mut seen = self.seen();
+        seen.open = seen.open.saturating_sub(1);
     }
 }
 
@@ -163,20 +166,20 @@ impl Effect<'_> {
             intent: &self.intent,
             start_by: inner.queue.clock().now() + bound,
         };
-        self.effects.seen().open.insert(self.key.clone());
+        self.effects.seen().open += 1;
         let (stored, op) = match inner.queue.intend(&inner.job, &wanted).await {
             Ok(intended) => intended,
             // after its patience nobody knows whether the intent is there: the job is held and looked at
             Err(error @ DbError::Unknown(_)) => return Err(error.into()),
             Err(error) => {
-                self.effects.close(&self.key);
+                self.effects.close();
                 return Err(error.into());
             }
         };
         if stored.op == op {
             return Ok(Intended::Ours(Box::new(stored)));
         }
-        self.effects.close(&self.key);
+        self.effects.close();
         match stored.state {
             State::Confirmed => {
                 self.effects.seen().confirmed.insert(self.key.clone());
@@ -220,7 +223,7 @@ impl Effect<'_> {
         if !first.settled && doubted && first.effect.tries == stored.tries {
             inner.queue.observe(&first.effect, first.effect.rev, &seen).await?;
         }
-        self.effects.close(&self.key);
+        self.effects.close();
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod explain;
 mod filter;
 mod look;
 mod make;
+mod replay;
 mod view;
 
 use crate::openapi::Doc;
@@ -64,6 +65,34 @@ pub fn routes() -> Vec<Route> {
             doc("Run a dead, cancelled, waiting or quarantined job now")
                 .needs("write")
                 .may_take("Reason")
+                .gives(200, "Job")
+                .refuses(&[409]),
+        ),
+        Route::post(
+            "/v1/jobs/{id}/run-now",
+            act::run_now,
+            doc("Run a scheduled job, or one that waits to try again, as soon as a slot is free")
+                .needs("write")
+                .may_take("Reason")
+                .gives(200, "Job")
+                .refuses(&[409]),
+        ),
+        Route::post(
+            "/v1/jobs/{id}/replay",
+            replay::replay,
+            doc("Do the work of a job that has ended once more, as a new job; what it did outside is not done again")
+                .needs("write")
+                .with(&["IdempotencyKey"])
+                .may_take("Reason")
+                .gives(202, "JobMade")
+                .gives(200, "JobMade")
+                .refuses(&[409]),
+        ),
+        Route::delete(
+            "/v1/jobs/{id}",
+            act::erase,
+            doc("Erase what an ended job was given and gave; its id, state, times and a digest stay")
+                .needs("write")
                 .gives(200, "Job")
                 .refuses(&[409]),
         ),

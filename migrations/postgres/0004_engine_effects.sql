@@ -49,26 +49,14 @@ create table findings (
 );
 create index findings_open on findings (id) where closed_at = 0;
 
-create table job_links (
-  job text collate "C" not null,
-  what text collate "C" not null,
-  other text collate "C" not null,
-  tenant text collate "C" not null,
-  constraint job_links_key primary key (job, what, other)
-);
-
 alter table effects enable row level security;
 alter table effect_observations enable row level security;
 alter table findings enable row level security;
-alter table job_links enable row level security;
 create policy worker_all on effects to clawr_worker using (true) with check (true);
 create policy worker_all on effect_observations to clawr_worker using (true) with check (true);
 create policy worker_all on findings to clawr_worker using (true) with check (true);
-create policy worker_all on job_links to clawr_worker using (true) with check (true);
-create policy tenant_only on job_links to clawr_app using (tenant = current_setting('app.tenant', true)) with check (tenant = current_setting('app.tenant', true));
 create policy tenant_only on effects for select to clawr_app using (tenant = current_setting('app.tenant', true));
 create policy tenant_only on effect_observations for select to clawr_app using (tenant = current_setting('app.tenant', true));
 create policy tenant_only on findings for select to clawr_app using (tenant = current_setting('app.tenant', true));
-grant select, insert, update, delete on effects, effect_observations, findings, job_links to clawr_worker;
+grant select, insert, update, delete on effects, effect_observations, findings to clawr_worker;
 grant select on effects, effect_observations, findings to clawr_app;
-grant select, insert on job_links to clawr_app;

@@ -52,11 +52,3 @@ create table findings (
 ) strict;
 --;;
 create index findings_open on findings (id) where closed_at = 0;
---;;
-create table job_links (
-  job text not null,
-  what text not null,
-  other text not null,
-  tenant text not null,
-  constraint job_links_key primary key (job, what, other)
-) strict;

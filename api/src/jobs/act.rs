@@ -44,7 +44,26 @@ pub(super) async fn cancel(
     told(&api, &caller, &job, ("job.cancelled", &reason), acted).await
 }
 
-fn reason(MaybeInput(input): MaybeInput) -> Result<String, Problem> {
+pub(super) async fn run_now(
+    State(api): State<Api>,
+    caller: Can<Write>,
+    Id(id): Id,
+    _: NoQuery,
+    input: MaybeInput,
+) -> Result<Response, Problem> {
+    let reason = reason(input)?;
+    let job = open_job(&api, &caller, &id).await?;
+    let acted = api.queue().run_now(caller.scope(), &id).await?;
+    told(&api, &caller, &job, ("job.run_now", &reason), acted).await
+}
+
+pub(super) async fn erase(State(api): State<Api>, caller: Can<Write>, Id(id): Id, _: NoQuery) -> Result<Response, Problem> {
+    let job = open_job(&api, &caller, &id).await?;
+    let acted = api.queue().erase(caller.scope(), &id).await?;
+    told(&api, &caller, &job, ("job.erased", "asked for by a person"), acted).await
+}
+
+pub(super) fn reason(MaybeInput(input): MaybeInput) -> Result<String, Problem> {
     let Some(value) = input else { return Ok("asked for by a person".into()) };
     let mut fields = Fields::of(value, "");
     let reason = fields.text_of("reason", 500);
@@ -53,7 +72,7 @@ fn reason(MaybeInput(input): MaybeInput) -> Result<String, Problem> {
 }
 
 /// The job, if this caller may see it and its kind is open to the caller.
-async fn open_job(api: &Api, caller: &Caller, id: &str) -> Result<Job, Problem> {
+pub(super) async fn open_job(api: &Api, caller: &Caller, id: &str) -> Result<Job, Problem> {
     let job = look::found(api, caller, id).await?;
     let is_open = api.registry().get(&job.kind).is_some_and(|entry| is_open(&entry.policy, caller.is_global()));
     if is_open {

@@ -60,7 +60,7 @@ fn with_key(asked: &mut Asked, header: Option<String>) -> Result<(), Problem> {
 }
 
 /// 202 for a new job, 200 where another one stands for it, 409 where the key has another content or the slot is taken.
-async fn answer(api: &Api, caller: &Caller, job: &NewJob, made: Enqueued) -> Result<(StatusCode, Value), Problem> {
+pub(super) async fn answer(api: &Api, caller: &Caller, job: &NewJob, made: Enqueued) -> Result<(StatusCode, Value), Problem> {
     match made {
         Enqueued::New { id, state } => Ok((StatusCode::ACCEPTED, view::made(&id, Some(state), Standing::New, job))),
         Enqueued::Duplicate { id } => stands(api, caller, &id, Standing::Duplicate, job).await,

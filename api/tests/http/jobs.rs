@@ -256,3 +256,51 @@ async fn masked_args_are_in_no_answer_and_nothing_is_found_by_them() {
         assert!(!acted.text.contains("4111") && !acted.text.contains("ann@"), "{}", acted.text);
     }
 }
+
+#[tokio::test]
+async fn an_ended_job_is_replayed_as_another_and_erased() {
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    let made = house.post("/v1/jobs", &key, sleep(1)).await;
+    let path = format!("/v1/jobs/{}", made.body["id"].as_str().unwrap());
+    house.post(&format!("{path}/replay"), &key, json!({})).await.is(409, "state_forbids");
+    house.delete(&path, &key).await.is(409, "state_forbids");
+    house.post(&format!("{path}/cancel"), &key, json!({})).await;
+
+    let first = house.post(&format!("{path}/replay"), &key, json!({"reason": "the cause is gone"})).await;
+    let again = house.post(&format!("{path}/replay"), &key, json!({})).await;
+    assert_eq!((first.status, again.status), (202, 200));
+    assert_eq!((&first.body["duplicate"], &again.body["id"]), (&json!(false), &first.body["id"]));
+    let other = house.post_with(&format!("{path}/replay"), &key, json!({}), &[("idempotency-key", "second")]).await;
+    assert_eq!(other.status, 202);
+    assert_ne!(other.body["id"], first.body["id"]);
+    let replay = house.get(&format!("/v1/jobs/{}", first.body["id"].as_str().unwrap()), &key).await;
+    assert_eq!((&replay.body["args"], &replay.body["attempt"]), (&json!({"ms": 1}), &json!(0)));
+    assert_eq!(replay.body["key"], json!(format!("replay:{}", made.body["id"].as_str().unwrap())));
+    let trail = house.get("/v1/audit?action=job.replayed", &key).await;
+    assert_eq!(trail.body["items"].as_array().map(Vec::len), Some(2));
+
+    let erased = house.delete(&path, &key).await;
+    assert_eq!((erased.status, &erased.body["args"], &erased.body["state"]), (200, &json!({}), &json!("cancelled")));
+    assert_eq!(erased.body["result"]["args_sha256"].as_str().map(str::len), Some(64));
+    house.delete(&path, &key).await.is(409, "state_forbids");
+    house.post(&format!("{path}/replay"), &key, json!({})).await.is(409, "erased");
+    house.post(&format!("{path}/retry"), &key, json!({})).await.is(409, "state_forbids");
+}
+
+#[tokio::test]
+async fn a_scheduled_job_is_run_now() {
+    let house = House::new().await;
+    let (key, other) = (house.of("acme", "read,write").await, house.of("nimbus", "read,write").await);
+    let mut body = sleep(1);
+    body["run_at"] = "2099-01-01T00:00:00Z".into();
+    let made = house.post("/v1/jobs", &key, body).await;
+    let path = format!("/v1/jobs/{}", made.body["id"].as_str().unwrap());
+    for act in ["run-now", "replay"] {
+        house.post(&format!("{path}/{act}"), &other, json!({})).await.is(404, "not_found");
+    }
+    house.delete(&path, &other).await.is(404, "not_found");
+    let now = house.post(&format!("{path}/run-now"), &key, json!({})).await;
+    assert_eq!((now.status, &now.body["state"]), (200, &json!("available")));
+    house.post(&format!("{path}/run-now"), &key, json!({})).await.is(409, "state_forbids");
+}

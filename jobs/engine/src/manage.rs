@@ -3,6 +3,8 @@
 use crate::db::{DbError, Rows, Scope};
 use crate::job::{Job, State};
 use crate::queue::Queue;
+use serde_json::json;
+use sha2::{Digest, Sha256};
 
 crate::sql!(GET, "sql/job_get.sql");
 crate::sql!(LIST, "sql/jobs_list.sql");
@@ -11,6 +13,8 @@ crate::sql!(CANCEL_DELETE, "sql/job_cancel_delete.sql");
 crate::sql!(CANCEL_STAMP, "sql/job_cancel_stamp.sql");
 crate::sql!(CANCEL_ASK, "sql/job_cancel_ask.sql");
 crate::sql!(RETRY_NOW, "sql/job_retry_now.sql");
+crate::sql!(RUN_NOW, "sql/job_run_now.sql");
+crate::sql!(ERASE, "sql/job_erase.sql");
 crate::sql!(REDRIVE_INSERT, "sql/job_redrive_insert.sql");
 crate::sql!(REDRIVE_DELETE, "sql/job_redrive_delete.sql");
 crate::sql!(STATS, "sql/queue_stats.sql");
@@ -120,6 +124,33 @@ impl Queue {
                 Ok(Acted::Done(State::Available))
             }
             None => self.why_not(scope, id, "only a dead, cancelled, retryable, scheduled or quarantined job can be retried").await,
+        }
+    }
+
+    /// Makes a scheduled job, or one that waits to try again, due now.
+    pub async fn run_now(&self, scope: &Scope, id: &str) -> Result<Acted, DbError> {
+        let commit = vec![RUN_NOW.with([scope.param(), id.into(), self.clock.now().into()])];
+        let rows = self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0?;
+        match rows[0].first() {
+            Some(row) => {
+                self.db.notify(&row.text("queue")?);
+                Ok(Acted::Done(State::Available))
+            }
+            None => self.why_not(scope, id, "only a scheduled or retryable job can be run now").await,
+        }
+    }
+
+    /// Forgets what an ended job was given and gave. Id, kind, state and times stay, and the SHA-256 of its args, by which
+    /// somebody who has them can show that they were these.
+    pub async fn erase(&self, scope: &Scope, id: &str) -> Result<Acted, DbError> {
+        let Some(job) = self.job(scope, id).await? else { return Ok(Acted::NotFound) };
+        let digest = crate::db::migrate::hex(&Sha256::digest(job.args.to_string().as_bytes()));
+        let left = json!({ "erased_at": self.clock.now(), "args_sha256": digest }).to_string();
+        let commit = vec![ERASE.with([scope.param(), id.into(), left.into()])];
+        let rows = self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0?;
+        match rows[0].is_empty() {
+            false => Ok(Acted::Done(job.state)),
+            true => self.why_not(scope, id, "only a job that has ended and was not erased before can be erased").await,
         }
     }
 

@@ -64,6 +64,12 @@ enum JobsCommand {
         #[arg(required = true)]
         ids: Vec<String>,
     },
+    /// Do the work of a job that has ended once more, as a new job; what it did outside is not done again
+    Replay {
+        /// job_…
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
     /// End a job that has not ended; a running one is asked to
     Cancel {
         /// job_…
@@ -142,6 +148,7 @@ pub async fn run(args: JobsArgs, context: Context) -> anyhow::Result<Exit> {
         JobsCommand::Explain { id, twice } => explain::run(&client, &id, twice, &context).await,
         JobsCommand::Enqueue(new) => enqueue(&client, *new, &context).await,
         JobsCommand::Retry { ids } => act(&client, &ids, "retry", &context).await,
+        JobsCommand::Replay { ids } => act(&client, &ids, "replay", &context).await,
         JobsCommand::Cancel { ids, dry_run: true, .. } => look(&client, &ids, &context).await,
         JobsCommand::Cancel { ids, yes, .. } => {
             confirm(yes, &format!("Cancel {}?", counted(&ids)))?;

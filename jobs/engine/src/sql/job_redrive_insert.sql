@@ -4,6 +4,6 @@ insert into jobs (id, kind, version, queue, state, tenant, args, tags, priority,
 select id, kind, version, queue, 'available', tenant, args, tags, priority, $3, $3 + priority * 60000000, 0, attempt,
   case when max_attempts > attempt then max_attempts else attempt + 1 end, key, trace, errors, rev + 1, created_at, unique_key
 from archive
-where ($1 = '*' or tenant = $1) and id = $2 and state in ('dead', 'cancelled')
+where ($1 = '*' or tenant = $1) and id = $2 and state in ('dead', 'cancelled') and reason <> 'erased'
 on conflict (id) do nothing
 returning id, queue

@@ -309,3 +309,14 @@ pub fn man(system: &System) -> anyhow::Result<()> {
     ensure!(page.contains(".SH COMMAND JOBS") && system.json("man", &[])?["page"] == page, "{page}");
     Ok(())
 }
+
+pub fn jobs_replay(system: &System) -> anyhow::Result<()> {
+    let job = system.job(&[])?;
+    ensure!(system.state(&job, &["--wait"])? == "completed", "it did not run");
+    let replayed = system.json("jobs replay", &[&job])?;
+    let again = system.json("jobs replay", &[&job])?;
+    let id = text(&items(&replayed)?[0], "id")?.to_owned();
+    ensure!(id != job && items(&again)?[0]["id"] == id && items(&again)?[0]["duplicate"] == true, "{replayed} {again}");
+    ensure!(system.state(&id, &["--wait"])? == "completed", "the replay did not run");
+    Ok(())
+}

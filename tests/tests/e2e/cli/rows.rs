@@ -66,6 +66,7 @@ pub const ROWS: &[Row] = &[
     row("jobs cancel", acts::jobs_cancel, "jobs cancel --yes job_{nobodys}", 3, "job_{nobodys}: the server said 404: no such job"),
     row("jobs retry", acts::jobs_retry, "jobs retry ../x", 2, "\"../x\" is no id"),
     row("jobs tail", acts::jobs_tail, "jobs tail --key-file forged", 5, "the server said 401"),
+    row("jobs replay", acts::jobs_replay, "jobs replay job_{nobodys}", 3, "job_{nobodys}: the server said 404"),
     row("jobs explain", pauses::explain, "jobs explain job_{nobodys}", 3, "404"),
     row("queues list", pauses::list, "queues list --url nowhere", 2, "--url nowhere"),
     row("queues pause", pauses::pause, "queues pause attic --why rats --until yesterday", 2, "/until must be"),

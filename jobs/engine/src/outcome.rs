@@ -217,8 +217,9 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
         }
     }
     all.extend(end_statements(engine, clock, settled, &op));
-    all.extend(move_statement(settled, &op));
-    if settled.iter().any(Settled::is_held_for_effects) {
+    if let Some(moves) = move_statement(settled, &op) {
+        all.push(moves);
+        // a move holds what has an effect open, whatever it was meant to be
         all.extend(effect::lost(&op, clock.now()));
     }
     all

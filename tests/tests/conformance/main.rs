@@ -5,6 +5,7 @@ mod cancel;
 mod commit;
 mod effects;
 mod explain;
+mod lives;
 mod lost_reply;
 mod money;
 mod outcome;

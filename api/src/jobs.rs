@@ -6,6 +6,7 @@ mod act;
 mod asked;
 mod explain;
 mod filter;
+mod logs;
 mod look;
 mod make;
 mod replay;
@@ -53,6 +54,14 @@ pub fn routes() -> Vec<Route> {
             "/v1/jobs/{id}/attempts",
             look::attempts,
             doc("The failed attempts that are kept, oldest first").needs("read").gives(200, "AttemptList"),
+        ),
+        Route::get(
+            "/v1/jobs/{id}/logs",
+            logs::logs,
+            doc("What a job says of itself: its lines in order, and how far it is")
+                .needs("read")
+                .with(&["Limit", "Cursor"])
+                .gives(200, "LogList"),
         ),
         Route::get(
             "/v1/jobs/{id}/explain",

@@ -12,6 +12,7 @@ use clawr_engine::db::DbError;
 use clawr_engine::effect::{EffectOpen, Effects};
 use clawr_engine::job::{Claimed, State};
 use clawr_engine::kind::{Asking, Entry, Fatal, Finish, Outcome, Policy, Registry, RetryAfter, Run, Stop, StopSignal};
+use clawr_engine::notes::{KEPT_EVERY, Notes};
 use clawr_engine::outcome::{Answer, Finisher, HELD_FOR_EFFECTS, Settled, Transition};
 use clawr_engine::queue::Queue;
 use serde_json::{Value as Json, json};
@@ -61,14 +62,24 @@ impl From<Result<anyhow::Result<Finish>, tokio::task::JoinError>> for Ended {
     }
 }
 
+/// Keeps what the job says of itself, every second; never returns.
+async fn keeping(notes: &Notes) {
+    loop {
+        tokio::time::sleep(KEPT_EVERY).await;
+        if let Err(error) = notes.keep().await {
+            tracing::debug!("what a job said of itself is kept later: {error}");
+        }
+    }
+}
+
 /// A handler that was told to stop: gone at once, or cancelled after it had time to tidy up.
-async fn stopped(mut handler: Handler, asked: Stop, mut stop: StopSignal, within: Duration) -> Ended {
+async fn stopped(handler: &mut Handler, asked: Stop, mut stop: StopSignal, within: Duration) -> Ended {
     let Stop::Cancel(reason) = asked else {
         handler.abort();
         return Ended::Interrupted;
     };
     tokio::select! {
-        joined = &mut handler => match Ended::from(joined) {
+        joined = &mut *handler => match Ended::from(joined) {
             finished @ Ended::Finished(_) => finished,
             _ => Ended::Cancelled(reason),
         },
@@ -133,24 +144,31 @@ impl Executor {
 
     async fn run(&self, entry: &Entry<Ports>, args: Json, job: &Arc<Claimed>, hold: &Hold, effects: &Effects) -> Ended {
         let (queue, mut stop) = (&self.queue, hold.stop.clone());
+        let notes = Notes::of(queue.clone(), job.clone());
         let run = Run {
             job: job.clone(),
             db: queue.db().clone(),
             clock: queue.clock().clone(),
             stop: stop.clone(),
             effects: effects.clone(),
+            notes: notes.clone(),
             asking: self.asking.clone(),
         };
         let mut handler = tokio::spawn(entry.start(args, run, self.ports.clone()));
         let limit = entry.policy.attempt_timeout;
-        tokio::select! {
+        let ended = tokio::select! {
             joined = &mut handler => joined.into(),
             () = tokio::time::sleep(limit) => {
                 handler.abort();
                 Ended::TimedOut(limit)
             }
-            asked = stop.asked() => stopped(handler, asked, stop, entry.policy.cancel_within).await,
+            asked = stop.asked() => stopped(&mut handler, asked, stop, entry.policy.cancel_within).await,
+            () = keeping(&notes) => Ended::Interrupted,
+        };
+        if let Err(error) = notes.keep_all().await {
+            tracing::warn!(job = job.id, "failed to keep what a job said of itself: {error}");
         }
+        ended
     }
 
     fn settle(&self, entry: &Entry<Ports>, job: &Arc<Claimed>, ended: Ended) -> Settled {

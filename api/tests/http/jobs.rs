@@ -304,3 +304,28 @@ async fn a_scheduled_job_is_run_now() {
     assert_eq!((now.status, &now.body["state"]), (200, &json!("available")));
     house.post(&format!("{path}/run-now"), &key, json!({})).await.is(409, "state_forbids");
 }
+
+#[tokio::test]
+async fn what_a_job_says_of_itself_is_read_page_by_page() {
+    use clawr_engine::claim::Claimer;
+    use clawr_engine::notes::Notes;
+    let house = House::new().await;
+    let (key, other) = (house.of("acme", "read,write").await, house.of("nimbus", "read").await);
+    let made = house.post("/v1/jobs", &key, sleep(1)).await;
+    let path = format!("/v1/jobs/{}/logs", made.body["id"].as_str().unwrap());
+    assert_eq!(house.get(&path, &key).await.body, json!({"items": [], "next": null, "progress": null}));
+    let mut claimer = Claimer::new(house.queue.clone(), "chaos", &["chaos_sleep:1".to_owned()]);
+    let job = claimer.claim("wkr_1", 1).await.unwrap().remove(0);
+    let notes = Notes::of(house.queue.clone(), std::sync::Arc::new(job));
+    ["one", "two", "three"].iter().for_each(|line| notes.log(line));
+    notes.progress(40, "three of many");
+    notes.keep().await.unwrap();
+
+    let first = house.get(&format!("{path}?limit=2"), &key).await;
+    assert_eq!((&first.body["items"][1]["line"], &first.body["progress"]["percent"]), (&json!("two"), &json!(40)));
+    let next = first.body["next"].as_str().unwrap();
+    let second = house.get(&format!("{path}?limit=2&cursor={next}"), &key).await;
+    assert_eq!((&second.body["items"][0]["line"], &second.body["next"]), (&json!("three"), &json!(null)));
+    house.get(&path, &other).await.is(404, "not_found");
+    house.get(&format!("{path}?cursor=YQ"), &key).await.is(400, "invalid_query");
+}

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::db::Db;
 use crate::effect::{Class, Effect, Effects, Look, Next, Stored};
 use crate::job::{Claimed, Job, NewJob};
+use crate::notes::Notes;
 use crate::unique::Unique;
 use crate::write::Write;
 use futures::future::BoxFuture;
@@ -163,6 +164,8 @@ pub struct Run {
     pub stop: StopSignal,
     /// What it does outside.
     pub effects: Effects,
+    /// What it says of itself.
+    pub notes: Notes,
     /// Asks the receivers of any kind's effects.
     pub asking: Arc<dyn Asking>,
 }

@@ -19,6 +19,7 @@ pub mod job;
 pub mod kind;
 pub mod liveness;
 pub mod manage;
+pub mod notes;
 pub mod outcome;
 pub mod pauses;
 pub mod queue;

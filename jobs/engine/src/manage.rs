@@ -15,6 +15,8 @@ crate::sql!(CANCEL_ASK, "sql/job_cancel_ask.sql");
 crate::sql!(RETRY_NOW, "sql/job_retry_now.sql");
 crate::sql!(RUN_NOW, "sql/job_run_now.sql");
 crate::sql!(ERASE, "sql/job_erase.sql");
+crate::sql!(ERASE_LOGS, "sql/notes_erase_logs.sql");
+crate::sql!(ERASE_PROGRESS, "sql/notes_erase_progress.sql");
 crate::sql!(REDRIVE_INSERT, "sql/job_redrive_insert.sql");
 crate::sql!(REDRIVE_DELETE, "sql/job_redrive_delete.sql");
 crate::sql!(STATS, "sql/queue_stats.sql");
@@ -146,7 +148,11 @@ impl Queue {
         let Some(job) = self.job(scope, id).await? else { return Ok(Acted::NotFound) };
         let digest = crate::db::migrate::hex(&Sha256::digest(job.args.to_string().as_bytes()));
         let left = json!({ "erased_at": self.clock.now(), "args_sha256": digest }).to_string();
-        let commit = vec![ERASE.with([scope.param(), id.into(), left.into()])];
+        let commit = vec![
+            ERASE.with([scope.param(), id.into(), left.into()]),
+            ERASE_LOGS.with([scope.param(), id.into()]),
+            ERASE_PROGRESS.with([scope.param(), id.into()]),
+        ];
         let rows = self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0?;
         match rows[0].is_empty() {
             false => Ok(Acted::Done(job.state)),

@@ -6,6 +6,7 @@ mod chaos_debounce;
 mod chaos_effect;
 mod chaos_fail;
 mod chaos_follow;
+mod chaos_notes;
 mod chaos_panic;
 mod chaos_reject;
 mod chaos_renamed;
@@ -33,6 +34,7 @@ pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
         .with::<chaos_effect::ChaosEffect>()
         .with::<chaos_fail::ChaosFail>()
         .with::<chaos_follow::ChaosFollow>()
+        .with::<chaos_notes::ChaosNotes>()
         .with::<chaos_panic::ChaosPanic>()
         .with::<chaos_reject::ChaosReject>()
         .with::<chaos_renamed::ChaosRenamed>()

@@ -8,6 +8,7 @@ mod explain;
 mod lives;
 mod lost_reply;
 mod money;
+mod notes;
 mod outcome;
 mod pauses;
 mod payload;

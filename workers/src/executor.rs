@@ -13,7 +13,7 @@ use clawr_engine::effect::{EffectOpen, Effects};
 use clawr_engine::job::{Claimed, State};
 use clawr_engine::kind::{Asking, Entry, Fatal, Finish, Outcome, Policy, Registry, RetryAfter, Run, Stop, StopSignal};
 use clawr_engine::notes::{KEPT_EVERY, Notes};
-use clawr_engine::outcome::{Answer, Finisher, HELD_FOR_EFFECTS, Settled, Transition};
+use clawr_engine::outcome::{self, Answer, Finisher, HELD_FOR_EFFECTS, Settled, Transition};
 use clawr_engine::queue::Queue;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// A run whose reads went stale is repeated at once this often; then it is snoozed.
 const RERUNS_MAX: i64 = 5;
+/// Why an outcome was refused whose lease still holds.
+const EFFECT_OPEN: &str = "effect_open";
 /// Pause of a job whose effect another job has open.
 const ELSEWHERE: Duration = Duration::from_secs(5);
 /// Failed attempts kept with a job.
@@ -245,16 +247,30 @@ impl Executor {
 
     /// `Some` = the outcome was refused and the lease still holds. Everything else is final and told here.
     async fn commit(&self, settled: Settled) -> Option<DbError> {
-        let (id, kind) = (settled.job.id.clone(), settled.job.kind.clone());
+        let job = settled.job.clone();
+        let (id, kind) = (&job.id, &job.kind);
         match self.finisher.finish(settled).await {
             Ok(Answer::Committed) => None,
-            Ok(Answer::LeaseLost) => {
-                tracing::warn!(job = id, kind, "the lease was lost; nothing was changed");
-                None
-            }
+            Ok(Answer::LeaseLost) => self.lost(&job).await,
             Ok(Answer::Refused(error)) => Some(error),
             Err(error) => {
                 tracing::error!(job = id, kind, "gave up on an outcome, the job will be adopted: {error}");
+                None
+            }
+        }
+    }
+
+    /// The lease is lost, or the outcome was applied before: both mean drop it. A lease that still holds was refused for an
+    /// effect nobody here knows to be open.
+    async fn lost(&self, job: &Claimed) -> Option<DbError> {
+        match outcome::still_held(self.queue.db(), job).await {
+            Ok(true) => Some(DbError::Guard(EFFECT_OPEN.into())),
+            Ok(false) => {
+                tracing::warn!(job = job.id, kind = job.kind, "the lease was lost; nothing was changed");
+                None
+            }
+            Err(error) => {
+                tracing::error!(job = job.id, "failed to look whether a lease still holds: {error}");
                 None
             }
         }
@@ -274,6 +290,9 @@ impl Executor {
             DbError::Guard(name) | DbError::Unique(name) => name.as_str(),
             _ => return Next::Settle(Box::new(self.dead(job, "refused", &error.to_string()))),
         };
+        if name == EFFECT_OPEN {
+            return Next::Settle(Box::new(stay(job, State::Held, job.run_at, -1, HELD_FOR_EFFECTS)));
+        }
         if name == "stale" && job.reruns < RERUNS_MAX {
             return Next::Again(Box::new(Claimed { reruns: job.reruns + 1, ..(**job).clone() }));
         }

@@ -139,6 +139,12 @@ pub async fn commit(db: &Db, clock: &Clock, settled: &[Settled]) -> Result<Vec<A
     }
 }
 
+/// Whether the job still runs under this lease: what refused its outcome was then not the lease.
+pub async fn still_held(db: &Db, job: &Claimed) -> Result<bool, DbError> {
+    let fence = json(&[FenceRow { id: &job.id, lease: &job.lease }]);
+    Ok(!db.query(&Scope::System, STILL_HELD.with([fence.into()])).await?.is_empty())
+}
+
 fn halves<'a>(db: &'a Db, clock: &'a Clock, settled: &'a [Settled]) -> BoxFuture<'a, Result<Vec<Answer>, DbError>> {
     Box::pin(async move {
         let (left, right) = settled.split_at(settled.len() / 2);

@@ -51,6 +51,20 @@ impl Cpu {
     }
 }
 
+/// Forgets this process's highest memory use so far; without the kernel's leave it goes on counting from the start.
+pub fn forget_peak_memory() {
+    if let Err(error) = std::fs::write("/proc/self/clear_refs", "5") {
+        tracing::debug!("the peak of memory counts from the start: {error}");
+    }
+}
+
+/// Highest resident memory of this process since, in MB of a million bytes; 0 where the host does not tell.
+pub fn peak_memory_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok());
+    kib.unwrap_or(0.0) * 1_024.0 / 1_000_000.0
+}
+
 fn store_ticks() -> u64 {
     let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
     let is_store = |path: &Path| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "postgres");

@@ -2,7 +2,7 @@
 //! heartbeats on, four queues, 100-byte args. Prints what the store is set to, how fast the disk syncs and how fast the
 //! bare store commits in the same minute, so that a figure can be judged.
 
-use super::measure::{self, Cpu};
+use super::measure::{self, Cpu, forget_peak_memory, peak_memory_mb};
 use super::noop::{self, Started};
 use super::report::Report;
 use anyhow::Context as _;
@@ -95,6 +95,7 @@ async fn insert(queue: &Queue, jobs: usize, key: bool) -> anyhow::Result<f64> {
 async fn drain(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let (cpu, sent, started) = (Cpu::now(), queue.db().sent(), Instant::now());
     let done = noop::done();
+    forget_peak_memory();
     let process = start(queue, store, SLOTS, Started::default()).await?;
     while noop::done() - done < plan.jobs as u64 {
         anyhow::ensure!(started.elapsed() < Duration::from_secs(600), "not drained within ten minutes");
@@ -108,6 +109,7 @@ async fn drain(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Report
     report.figure("drain_store_cpu_us_per_job", cpu.store_us_since() / jobs);
     report.figure("drain_own_cpu_us_per_job", cpu.own_us_since() / jobs);
     report.figure("drain_statements_per_job", statements as f64 / jobs);
+    report.figure("drain_peak_memory_mb", peak_memory_mb());
     process.stop(Duration::from_secs(10)).await;
     Ok(())
 }

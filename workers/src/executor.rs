@@ -188,7 +188,7 @@ impl Executor {
     fn held_for_effects(&self, job: &Arc<Claimed>, ended: &Ended) -> Settled {
         let mut settled = stay(job, State::Held, job.run_at, -1, HELD_FOR_EFFECTS);
         if let (Transition::Stay { errors, .. }, Ended::Failed(error)) = (&mut settled.transition, ended) {
-            *errors = Some(history(job, "effect_unknown", &format!("{error:#}"), self.queue.clock().now()));
+            *errors = Some(history(&job.errors, job.attempt, "effect_unknown", &format!("{error:#}"), self.queue.clock().now()));
         }
         settled
     }
@@ -232,15 +232,20 @@ impl Executor {
         }
         let now = self.queue.clock().now();
         let pause = after.map_or_else(|| backoff_us(policy, job.attempt), micros);
+        if let (Some(total), Some(first)) = (policy.total, first_failure(&job.errors))
+            && now + pause > first + micros(total)
+        {
+            return self.dead(job, "total_deadline", text);
+        }
         let mut settled = stay(job, State::Retryable, now + pause, 0, class);
         if let Transition::Stay { errors, .. } = &mut settled.transition {
-            *errors = Some(history(job, class, text, now));
+            *errors = Some(history(&job.errors, job.attempt, class, text, now));
         }
         settled
     }
 
     fn dead(&self, job: &Arc<Claimed>, reason: &str, text: &str) -> Settled {
-        let errors = Some(history(job, reason, text, self.queue.clock().now()));
+        let errors = Some(history(&job.errors, job.attempt, reason, text, self.queue.clock().now()));
         let transition = Transition::End { state: State::Dead, reason: reason.to_owned(), result: String::new(), errors };
         Settled { job: job.clone(), transition, writes: Vec::new(), follow_ups: Vec::new() }
     }
@@ -335,13 +340,21 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
-/// The job's error history with one more entry, the oldest dropped beyond [`ERRORS_KEPT`].
-fn history(job: &Claimed, class: &str, text: &str, now: i64) -> String {
-    let mut all: Vec<Json> = serde_json::from_str(&job.errors).unwrap_or_default();
+/// When the first attempt of a history failed, microseconds.
+fn first_failure(errors: &str) -> Option<i64> {
+    let all: Vec<Json> = serde_json::from_str(errors).unwrap_or_default();
+    all.first()?["at"].as_i64()
+}
+
+/// The job's error history with one more entry; beyond [`ERRORS_KEPT`] the first and the newest are kept.
+fn history(errors: &str, attempt: i64, class: &str, text: &str, now: i64) -> String {
+    let mut all: Vec<Json> = serde_json::from_str(errors).unwrap_or_default();
     let text: String = text.chars().filter(|c| *c != '\0').take(ERROR_BYTES).collect();
-    all.push(json!({ "attempt": job.attempt, "at": now, "class": class, "error": text }));
-    let skip = all.len().saturating_sub(ERRORS_KEPT);
-    Json::Array(all.split_off(skip)).to_string()
+    all.push(json!({ "attempt": attempt, "at": now, "class": class, "error": text }));
+    if all.len() > ERRORS_KEPT {
+        all.drain(1..=all.len() - ERRORS_KEPT);
+    }
+    Json::Array(all).to_string()
 }
 
 fn panic_text(join: tokio::task::JoinError) -> String {
@@ -363,6 +376,15 @@ fn crash_before_commit() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_history_keeps_the_first_failure_and_the_newest() {
+        let errors = (1..=30).fold(String::new(), |errors, attempt| history(&errors, attempt, "error", "why", attempt * 100));
+        let kept: Vec<Json> = serde_json::from_str(&errors).unwrap();
+        let attempts: Vec<i64> = kept.iter().map(|e| e["attempt"].as_i64().unwrap()).collect();
+        assert_eq!(attempts, [1, 22, 23, 24, 25, 26, 27, 28, 29, 30]);
+        assert_eq!(first_failure(&errors), Some(100));
+    }
 
     #[test]
     fn backoff_doubles_within_a_fifth_and_is_bounded() {

@@ -37,6 +37,8 @@ pub struct Policy {
     pub backoff_max: Duration,
     /// An attempt that takes longer has failed.
     pub attempt_timeout: Duration,
+    /// A job that has failed is tried again for no longer than this after its first failure; `None` = as often as it may.
+    pub total: Option<Duration>,
     /// How long a running job that was asked to cancel may tidy up.
     pub cancel_within: Duration,
     /// Who may enqueue it from outside.
@@ -87,6 +89,7 @@ impl Default for Policy {
             backoff: Duration::from_secs(1),
             backoff_max: Duration::from_secs(3600),
             attempt_timeout: Duration::from_secs(300),
+            total: None,
             cancel_within: Duration::from_secs(10),
             may_enqueue: MayEnqueue::Nobody,
             key_life: None,

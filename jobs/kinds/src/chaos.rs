@@ -18,6 +18,7 @@ mod chaos_slow;
 mod chaos_spin;
 mod chaos_throttle;
 mod chaos_tidy;
+mod chaos_total;
 
 use clawr_domain::ports::Ports;
 use clawr_engine::kind::{Finish, MayEnqueue, Policy, RegistryBuilder, Run};
@@ -46,6 +47,7 @@ pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
         .with::<chaos_spin::ChaosSpin>()
         .with::<chaos_throttle::ChaosThrottle>()
         .with::<chaos_tidy::ChaosTidy>()
+        .with::<chaos_total::ChaosTotal>()
 }
 
 fn policy() -> Policy {

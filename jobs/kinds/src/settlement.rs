@@ -34,6 +34,7 @@ impl Kind<Ports> for Settlement {
             backoff: Duration::from_millis(500),
             backoff_max: Duration::from_secs(600),
             attempt_timeout: Duration::from_secs(60),
+            total: None,
             cancel_within: Duration::from_secs(10),
             may_enqueue: MayEnqueue::Nobody,
             key_life: None,

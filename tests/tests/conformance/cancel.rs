@@ -1,4 +1,5 @@
-//! A running job that is asked to cancel: it hears why, may tidy up for a while, and ends as it then says.
+//! Ends that are not the handler's own choice: a running job that is asked to cancel hears why, may tidy up for a while,
+//! and ends as it then says; one that keeps failing is dead when its total deadline comes, whatever attempts it has left.
 
 use clawr_engine::db::Scope;
 use clawr_engine::manage::Acted;
@@ -32,6 +33,23 @@ async fn a_running_job_tidies_up_and_ends_as_it_says() {
         assert!(log.starts().values().all(|n| *n == 1), "run again: {:?}", log.starts());
         let tidied = log.lines().iter().filter(|line| line.word == "tidy").count();
         assert_eq!(tidied, 2, "the third was cut off");
+        worker.stop(GRACE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_keeps_failing_is_dead_at_its_total_deadline() {
+    for kind in Kind::fast() {
+        let store = TestStore::start(kind).await.expect("a store");
+        let (queue, log) = (store.queue().await.expect("queue"), Log::new());
+        let worker = start(&store, "one", 2).await;
+        let job = clawr_engine::job::NewJob { max_attempts: Some(1_000), ..log.job("chaos_total", json!({})) };
+        queue.enqueue(job).await.expect("enqueued");
+        let dead = until_state(&queue, "dead", 1, GRACE).await.remove(0);
+        let first = dead.errors[0]["at"].as_i64().expect("a time");
+        println!("{kind:?}: dead after {} attempts, {} ms after the first failure", dead.attempt, (dead.finished_at - first) / 1_000);
+        assert_eq!(dead.reason, "total_deadline");
+        assert!((3..15).contains(&dead.attempt) && dead.finished_at - first <= 2_100_000, "{dead:?}");
         worker.stop(GRACE).await;
     }
 }

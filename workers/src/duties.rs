@@ -14,6 +14,8 @@ const CLOCK_EVERY: Duration = Duration::from_secs(10);
 const CANCELS_EVERY: Duration = Duration::from_secs(1);
 /// How often unsealed audit entries are sealed.
 const SEAL_EVERY: Duration = Duration::from_millis(500);
+/// How often effects without a resolver are looked for.
+const HEAL_EVERY: Duration = Duration::from_secs(60);
 /// How often old operation ids are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Operation ids are kept far longer than any commit is repeated.
@@ -28,6 +30,7 @@ pub(crate) fn start(shared: &Arc<Shared>, stop: &watch::Receiver<bool>) -> Vec<t
         duty(CLOCK_EVERY, |s| Box::pin(async move { sync_clock(&s).await })),
         duty(CANCELS_EVERY, |s| Box::pin(async move { cancels(&s).await })),
         duty(SEAL_EVERY, |s| Box::pin(async move { seal(&s).await })),
+        duty(HEAL_EVERY, |s| Box::pin(async move { heal(&s).await })),
         duty(PRUNE_EVERY, |s| Box::pin(async move { prune(&s).await })),
     ]
 }
@@ -75,6 +78,15 @@ async fn cancels(shared: &Shared) -> anyhow::Result<()> {
 
 async fn seal(shared: &Shared) -> anyhow::Result<()> {
     while clawr_domain::audit::seal(shared.queue.db()).await? > 0 {}
+    Ok(())
+}
+
+/// Wakes what sleeps without anybody who will wake it.
+async fn heal(shared: &Shared) -> anyhow::Result<()> {
+    let healed = shared.queue.heal_effects().await?;
+    if healed > 0 {
+        tracing::warn!(healed, "effects had nobody to resolve them, as an older binary leaves them");
+    }
     Ok(())
 }
 

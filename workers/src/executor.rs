@@ -9,7 +9,7 @@ use crate::held::{Held, Hold};
 use clawr_domain::ports::Ports;
 use clawr_engine::backoff::random_below;
 use clawr_engine::db::DbError;
-use clawr_engine::effect::{EffectOpen, Effects};
+use clawr_engine::effect::{EffectOpen, Effects, findings};
 use clawr_engine::job::{Claimed, State};
 use clawr_engine::kind::{Asking, Entry, Fatal, Finish, Outcome, Policy, Registry, RetryAfter, Run, Stop, StopSignal};
 use clawr_engine::notes::{KEPT_EVERY, Notes};
@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// A run whose reads went stale is repeated at once this often; then it is snoozed.
 const RERUNS_MAX: i64 = 5;
+/// In the history: the attempt did not fail, what it did outside was not known.
+const UNKNOWN_EFFECT: &str = "effect_unknown";
 /// Why an outcome was refused whose lease still holds.
 const EFFECT_OPEN: &str = "effect_open";
 /// Pause of a job whose effect another job has open.
@@ -108,7 +110,7 @@ impl Executor {
             let Some(refusal) = self.commit(settled).await else { return };
             match self.next(&job, &refusal) {
                 Next::Again(rerun) => job = Arc::from(rerun),
-                Next::Settle(settled) => return self.commit_last(*settled).await,
+                Next::Settle(settled) => return self.commit_last(self.with_findings(*settled, &hold)).await,
             }
         }
     }
@@ -128,9 +130,10 @@ impl Executor {
                 let policy = entry.policy.effects;
                 let effects = Effects::of(self.queue.clone(), job.clone(), &(self.worker)(), policy, hold.stop.clone());
                 let ended = self.run(&entry, args, job, hold, &effects).await;
+                hold.confirmed(effects.confirmed());
                 match effects.any_open() {
                     true => self.held_for_effects(job, &ended),
-                    false => self.settle(&entry, job, ended),
+                    false => self.with_findings(self.settle(&entry, job, ended), hold),
                 }
             }
             Err(why) => self.dead(job, "undecodable", &why),
@@ -188,7 +191,16 @@ impl Executor {
     fn held_for_effects(&self, job: &Arc<Claimed>, ended: &Ended) -> Settled {
         let mut settled = stay(job, State::Held, job.run_at, -1, HELD_FOR_EFFECTS);
         if let (Transition::Stay { errors, .. }, Ended::Failed(error)) = (&mut settled.transition, ended) {
-            *errors = Some(history(&job.errors, job.attempt, "effect_unknown", &format!("{error:#}"), self.queue.clock().now()));
+            *errors = Some(history(&job.errors, job.attempt, UNKNOWN_EFFECT, &format!("{error:#}"), self.queue.clock().now()));
+        }
+        settled
+    }
+
+    /// A job that dies although the world outside moved: somebody has to look.
+    fn with_findings(&self, mut settled: Settled, hold: &Hold) -> Settled {
+        if let Transition::End { state: State::Dead, reason, .. } = &settled.transition {
+            let finding = |key: String| findings::dead_after_effect(&self.queue, &settled.job, &key, reason);
+            settled.writes.extend(hold.take_confirmed().into_iter().map(finding));
         }
         settled
     }
@@ -343,7 +355,7 @@ fn micros(duration: Duration) -> i64 {
 /// When the first attempt of a history failed, microseconds.
 fn first_failure(errors: &str) -> Option<i64> {
     let all: Vec<Json> = serde_json::from_str(errors).unwrap_or_default();
-    all.first()?["at"].as_i64()
+    all.iter().find(|e| e["class"] != UNKNOWN_EFFECT)?["at"].as_i64()
 }
 
 /// The job's error history with one more entry; beyond [`ERRORS_KEPT`] the first and the newest are kept.

@@ -1,7 +1,7 @@
 //! The jobs this process holds under a lease right now, and the string to pull on each.
 
 use clawr_engine::kind::{Stop, StopSignal};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -17,6 +17,19 @@ pub struct Hold {
     held: Held,
     /// Tells the handler when and why to stop.
     pub stop: StopSignal,
+    confirmed: Mutex<BTreeSet<String>>,
+}
+
+impl Hold {
+    /// Remembers keys of effects that are known to have happened.
+    pub fn confirmed(&self, keys: Vec<String>) {
+        self.confirmed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(keys);
+    }
+
+    /// Those keys, once.
+    pub fn take_confirmed(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.confirmed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
 }
 
 impl Held {
@@ -24,7 +37,7 @@ impl Held {
     pub fn hold(&self, id: &str) -> Hold {
         let (sender, stop) = watch::channel(Stop::No);
         self.with(|jobs| jobs.insert(id.to_owned(), sender));
-        Hold { id: id.to_owned(), held: self.clone(), stop: StopSignal::new(stop) }
+        Hold { id: id.to_owned(), held: self.clone(), stop: StopSignal::new(stop), confirmed: Mutex::default() }
     }
 
     /// Whether this process holds the job.

@@ -67,6 +67,9 @@ pub(super) fn reason(MaybeInput(input): MaybeInput) -> Result<String, Problem> {
     let Some(value) = input else { return Ok("asked for by a person".into()) };
     let mut fields = Fields::of(value, "");
     let reason = fields.text_of("reason", 500);
+    if reason.as_deref() == Some("erased") {
+        fields.wrong("reason", "is what erased jobs say");
+    }
     fields.finish()?;
     Ok(reason.unwrap_or_else(|| "asked for by a person".into()))
 }

@@ -165,6 +165,11 @@ impl Db {
                 _ => return (answer, unknown_before),
             }
             if started.elapsed() >= patience {
+                // unavailable now says nothing of the try before, whose reply was lost
+                let answer = match answer {
+                    Err(DbError::Unavailable(why)) if unknown_before => Err(DbError::Unknown(why)),
+                    answer => answer,
+                };
                 return (answer, unknown_before);
             }
             tokio::time::sleep(pause.next()).await;

@@ -17,6 +17,7 @@
 //! The key comes from the business identity (`payout:…`, `mail:…`), never from the job or the attempt: whoever intends the
 //! same key again is told what became of it.
 
+pub mod findings;
 mod resolve;
 mod run;
 mod store;
@@ -24,7 +25,7 @@ mod store;
 pub use resolve::{Look, Next, Word};
 pub use run::{Effect, EffectOpen, EffectUnknown, Effects, Reply, Sent};
 pub use store::{Observation, Resolved, Source};
-pub(crate) use store::{QUEUE, lost};
+pub(crate) use store::{QUEUE, lost, lost_in_rescue};
 
 use crate::db::{DbError, Row};
 use serde::Serialize;

@@ -49,6 +49,11 @@ pub struct Policy {
     pub effects: EffectPolicy,
 }
 
+/// No call may take longer: after this and the start bound a person may say that it did not happen.
+pub const CALLS_MAX: Duration = Duration::from_secs(120);
+/// The start bound and a call together: what looks for proof of absence waits for as long.
+const RESOLVED_WITHIN: Duration = Duration::from_secs(300);
+
 /// How a kind's effects are called, and what happens to those that become unknown.
 #[derive(Clone, Copy, Debug)]
 pub struct EffectPolicy {
@@ -414,6 +419,12 @@ impl<P: Send + 'static> RegistryBuilder<P> {
             run,
             look: Arc::new(|effect, ports| Box::pin(K::look(effect, ports))),
         };
+        let effects = K::policy().effects;
+        assert!(
+            effects.call_within <= CALLS_MAX && effects.start_within + effects.call_within <= RESOLVED_WITHIN,
+            "the effects of {} may start and call for too long",
+            K::KIND
+        );
         for name in entry.names() {
             assert!(!self.kinds.values().flat_map(Entry::names).any(|other| other == name), "two kinds are named {name}");
         }

@@ -172,7 +172,7 @@ impl Rescuer {
         commit.push(self.record(worker, crash, evidence));
         let at = commit.len();
         commit.push(REQUEUE.with([worker.into(), i64::from(crash).into(), QUARANTINE_AFTER.into(), op.as_str().into()]));
-        commit.extend(effect::lost(&op, self.queue.clock.now()));
+        commit.extend(effect::lost_in_rescue(&op, self.queue.clock.now()));
         let rows = self.queue.db.commit(&Scope::System, commit).await?.swap_remove(at);
         let mut done = Rescue { workers: usize::from(beat.is_some()), ..Rescue::default() };
         for row in &rows {

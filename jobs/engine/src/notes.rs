@@ -33,6 +33,8 @@ pub struct Notes {
 struct Inner {
     queue: Queue,
     job: Arc<Claimed>,
+    /// Lines are numbered from the time of the run: an attempt that is given back runs again under its number.
+    from: i64,
     said: Mutex<Said>,
 }
 
@@ -47,7 +49,8 @@ struct Said {
 impl Notes {
     /// Of one attempt.
     pub fn of(queue: Queue, job: Arc<Claimed>) -> Self {
-        Self { inner: Arc::new(Inner { queue, job, said: Mutex::default() }) }
+        let from = queue.clock().now();
+        Self { inner: Arc::new(Inner { queue, job, from, said: Mutex::default() }) }
     }
 
     /// How far the job is: 0 to 100, and at what.
@@ -74,6 +77,7 @@ impl Notes {
     fn row(&self, seq: usize, line: &str) -> Json {
         let job = &self.inner.job;
         let at = self.inner.queue.clock().now();
+        let seq = self.inner.from + i64::try_from(seq).unwrap_or(0);
         object!({ "job": job.id, "lease": job.lease, "attempt": job.attempt, "seq": seq, "line": line, "at": at })
     }
 

@@ -226,7 +226,7 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
     if let Some(moves) = move_statement(settled, &op) {
         all.push(moves);
         // a move holds what has an effect open, whatever it was meant to be
-        all.extend(effect::lost(&op, clock.now()));
+        all.extend(effect::lost(&op, &fence_rows(settled), clock.now()));
     }
     all
 }

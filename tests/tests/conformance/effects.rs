@@ -260,6 +260,77 @@ async fn a_second_send_of_the_same_key_does_not_hide_the_first() {
     .await;
 }
 
+/// What is tried again is looked for where it was sent this time.
+#[tokio::test]
+async fn a_new_try_is_of_todays_intent() {
+    on_every_store(async |store| {
+        let queue = store.queue().await.expect("queue");
+        let job = running(&queue).await;
+        let effects = effects_of(&queue, &job, quick(false));
+        let away = effects.effect(Class::Keyed, "pay:1", json!({"to": "x"})).send(async |_| Reply::NotSent("away".into())).await;
+        assert!(away.is_err());
+        let lost = effects.effect(Class::Provable, "pay:1", json!({"to": "y"})).send(async |_| Reply::Unknown("?".into())).await;
+        assert!(lost.is_err());
+        let stored = queue.effects_of_job(&Scope::System, &job.id).await.expect("effects").remove(0);
+        assert_eq!((stored.class, &stored.intent, stored.tries), (Class::Provable, &json!({"to": "y"}), 2));
+    })
+    .await;
+}
+
+/// A key belongs to the tenant that used it first; another one learns nothing of it and does nothing.
+#[tokio::test]
+async fn a_key_is_of_one_tenant() {
+    on_every_store(async |store| {
+        let queue = store.queue().await.expect("queue");
+        worker(&queue, "wkr_1").await;
+        let of = |tenant: &str| clawr_engine::job::NewJob { tenant: tenant.into(), ..crate::support::job("k") };
+        queue.enqueue_many(vec![of("ten_a"), of("ten_b")]).await.expect("enqueued");
+        let jobs = claim(&queue, 2).await;
+        let (a, b) = (effects_of(&queue, &jobs[0], quick(false)), effects_of(&queue, &jobs[1], quick(false)));
+        for reply in [Reply::NotSent("away".into()), Reply::Confirmed(json!("secret of the first"))] {
+            drop(a.effect(Class::Keyed, "pay:1", json!({})).send(async |_| reply).await);
+            let other = b.effect(Class::Keyed, "pay:1", json!({})).send(async |_| panic!("called under another tenant's key")).await;
+            let error = other.expect_err("refused");
+            assert!(error.downcast_ref::<clawr_engine::kind::Fatal>().is_some(), "{error:#}");
+            assert!(!error.to_string().contains("secret") && !b.any_open());
+        }
+    })
+    .await;
+}
+
+/// After a cancel was asked nothing begins outside.
+#[tokio::test]
+async fn a_job_asked_to_stop_intends_nothing_more() {
+    on_every_store(async |store| {
+        let queue = store.queue().await.expect("queue");
+        let job = running(&queue).await;
+        assert_eq!(queue.cancel(&Scope::System, &job.id, "stop").await.expect("asked"), Acted::Asked);
+        let effects = effects_of(&queue, &job, quick(false));
+        let sent = effects.effect(Class::Keyed, "pay:1", json!({})).send(async |_| panic!("called after the cancel")).await;
+        assert!(sent.is_err() && !effects.any_open());
+    })
+    .await;
+}
+
+/// What an older binary leaves behind finds its resolver; what others look after is left alone.
+#[tokio::test]
+async fn effects_without_anybody_are_healed() {
+    on_every_store(async |store| {
+        let queue = store.queue_with(clawr_engine::clock::Clock::stepped(1_790_000_000_000_000)).await.expect("queue");
+        let job = running(&queue).await;
+        let effects = effects_of(&queue, &job, quick(false));
+        drop(effects.effect(Class::Provable, "pay:1", json!({})).send(async |_| Reply::Unknown("?".into())).await);
+        queue.clock().step(Duration::from_secs(200));
+        assert_eq!(queue.heal_effects().await.expect("healed"), 0, "its job runs");
+        // as a binary rescues that knows no effects
+        store.by_hand("update jobs set state = 'held', reason = 'effect', lease = '', worker = ''").await.expect("held");
+        assert_eq!(queue.heal_effects().await.expect("healed"), 1);
+        assert_eq!(queue.heal_effects().await.expect("healed"), 0, "it has its resolver");
+        assert_eq!(int(&queue, "select count(*) as n from jobs where kind = 'effect_resolve'").await, 1);
+    })
+    .await;
+}
+
 /// Who lost the lease cannot intend, and nothing is left behind.
 #[tokio::test]
 async fn a_lost_lease_intends_nothing() {
@@ -292,7 +363,7 @@ async fn money_needs_a_second_person() {
             async |actor: &str, verdict| queue.resolve_by_person(&Scope::System, &id, actor, verdict, &evidence).await.expect("a word");
         assert!(matches!(say("key_a", Verdict::Confirmed).await, Word::NeedsSecond(_)));
         assert!(matches!(say("key_a", Verdict::Confirmed).await, Word::NeedsSecond(_)));
-        assert!(matches!(say("key_b", Verdict::Rejected).await, Word::NeedsSecond(_)));
+        assert!(matches!(say("key_b", Verdict::Rejected).await, Word::TooEarly(_)));
         assert!(matches!(say("key_b", Verdict::Absent).await, Word::TooEarly(_)));
         assert_eq!(open_effects(&queue).await, 1);
         assert!(matches!(say("key_b", Verdict::Confirmed).await, Word::Settled(effect) if effect.state == State::Confirmed));

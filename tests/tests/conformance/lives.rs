@@ -393,7 +393,8 @@ impl Model {
         let modelled = self.of(&id);
         modelled.effect = Some(if provable && done { EffectState::Confirmed } else { EffectState::Absent });
         if modelled.state == State::Held && modelled.reason == HELD_FOR_EFFECTS {
-            modelled.goes(State::Available, "effect settled");
+            let poison = modelled.crashes >= QUARANTINE_AFTER;
+            modelled.goes(if poison { State::Held } else { State::Available }, if poison { "quarantine" } else { "effect settled" });
             modelled.run_at = now;
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::queue::Queue;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
-/// Nobody's call takes longer than this after its latest start, whatever its kind allows.
+/// Nobody's call takes longer than this after its latest start: `kind::CALLS_MAX` in microseconds.
 const CALLS_MAX_US: i64 = 120_000_000;
 
 /// What the receiver shows when it is asked.
@@ -125,7 +125,7 @@ impl Queue {
         if !matches!(effect.state, State::Unknown | State::NeedsPerson) {
             return Ok(Word::NotInDoubt(effect));
         }
-        if verdict == Verdict::Absent && self.clock.now() < effect.start_by + CALLS_MAX_US {
+        if matches!(verdict, Verdict::Absent | Verdict::Rejected) && self.clock.now() < effect.start_by + CALLS_MAX_US {
             return Ok(Word::TooEarly(effect));
         }
         let seconded = !effect.money || self.another_said(&effect, actor, verdict).await?;
@@ -136,16 +136,6 @@ impl Queue {
         }
         let resolved = self.observe(&effect, effect.rev, &seen).await?;
         Ok(if resolved.settled { Word::Settled(resolved.effect) } else { Word::NotInDoubt(resolved.effect) })
-    }
-
-    async fn another_said(&self, effect: &Stored, actor: &str, verdict: Verdict) -> Result<bool, DbError> {
-        for row in self.observations(&Scope::System, &effect.id).await? {
-            let same = row.text("source")? == "person" && row.text("verdict")? == verdict.as_str() && row.int("try")? == effect.tries;
-            if same && row.text("actor")? != actor {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 }
 

@@ -176,6 +176,10 @@ impl Effect<'_> {
                 return Err(error.into());
             }
         };
+        if stored.tenant != inner.job.tenant {
+            self.effects.close();
+            return Err(Fatal(format!("the effect key {} belongs to another tenant", self.key)).into());
+        }
         if stored.op == op {
             return Ok(Intended::Ours(Box::new(stored)));
         }
@@ -214,15 +218,11 @@ impl Effect<'_> {
         }
     }
 
-    /// The verdict of the one who called counts also when the job was taken away meanwhile and the effect became unknown.
+    /// The verdict of the one who called.
     async fn observed(&self, stored: &Stored, verdict: Verdict, evidence: &Json) -> Result<(), DbError> {
         let inner = &self.effects.inner;
         let seen = Observation { source: Source::Handler, actor: &inner.worker, verdict, evidence, of_try: stored.tries };
-        let first = inner.queue.observe(stored, stored.rev, &seen).await?;
-        let doubted = matches!(first.effect.state, State::Unknown | State::NeedsPerson);
-        if !first.settled && doubted && first.effect.tries == stored.tries {
-            inner.queue.observe(&first.effect, first.effect.rev, &seen).await?;
-        }
+        inner.queue.observe(stored, stored.rev, &seen).await?;
         self.effects.close();
         Ok(())
     }

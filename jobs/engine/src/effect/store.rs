@@ -4,6 +4,7 @@ use super::{Class, State, Stored, Verdict};
 use crate::db::{DbError, Scope, Statement};
 use crate::ids::{new_id, new_op};
 use crate::job::{Claimed, PRIORITY_STEP_US};
+use crate::liveness::QUARANTINE_AFTER;
 use crate::queue::Queue;
 use crate::write::json;
 use serde_json::{Value as Json, json as object};
@@ -19,6 +20,7 @@ crate::sql!(BY_KEY, "../sql/effect_by_key.sql");
 crate::sql!(GET, "../sql/effect_get.sql");
 crate::sql!(LIST, "../sql/effects_list.sql");
 crate::sql!(OF_JOB, "../sql/effects_of_job.sql");
+crate::sql!(LOCK_JOB, "../sql/effect_lock_job.sql");
 crate::sql!(SETTLE, "../sql/effect_settle.sql");
 crate::sql!(UNCOUNT, "../sql/effect_uncount.sql");
 crate::sql!(RELEASE, "../sql/effect_release.sql");
@@ -27,10 +29,15 @@ crate::sql!(OBSERVATIONS, "../sql/effect_observations.sql");
 crate::sql!(CONTRADICTION, "../sql/effect_contradiction.sql");
 crate::sql!(NEEDS_PERSON, "../sql/effect_needs_person.sql");
 crate::sql!(LOST, "../sql/effects_lost.sql");
+crate::sql!(LOST_IN_RESCUE, "../sql/effects_lost_in_rescue.sql");
+crate::sql!(HEAL, "../sql/effects_heal.sql");
+crate::sql!(ANOTHER_SAID, "../sql/effect_another_said.sql");
 crate::sql!(RESOLVE_JOBS, "../sql/effect_resolve_jobs.pg.sql", "../sql/effect_resolve_jobs.lite.sql");
 
 /// How long a commit with an unknown outcome is repeated.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// An effect that is open for longer without anybody who will settle it is healed.
+const HEALED_AFTER_US: i64 = 120_000_000;
 /// Where jobs that resolve effects wait.
 pub(crate) const QUEUE: &str = "effects";
 /// A job that resolves an effect never dies of its attempts.
@@ -105,8 +112,8 @@ impl Queue {
             OP.with([op.as_str().into(), now.into()]),
             FENCE.with([id.into(), lease.into(), op.as_str().into()]),
             FENCE_GUARD.with([id.into(), lease.into(), op.as_str().into()]),
-            INSERT.with([row.into()]),
-            REOPEN.with([key.into(), id.into(), lease.into(), op.as_str().into(), wanted.start_by.into(), now.into()]),
+            INSERT.with([row.as_str().into()]),
+            REOPEN.with([row.as_str().into()]),
             COUNT.with([id.into(), key.into(), op.as_str().into()]),
             BY_KEY.with([key.into()]),
         ];
@@ -119,15 +126,25 @@ impl Queue {
         Ok((Stored::from_row(stored)?, op))
     }
 
-    /// Keeps what was observed, and settles the effect by it if nobody has moved it since `rev`.
+    /// Keeps what was observed, and settles the effect by it if nobody has moved it since `rev`. The verdict of the handler
+    /// that called counts also when the job was taken away meanwhile and its last try became unknown.
     pub async fn observe(&self, effect: &Stored, rev: i64, seen: &Observation<'_>) -> Result<Resolved, DbError> {
         let (op, now) = (new_op(), self.clock.now());
         let (id, verdict, evidence) = (effect.id.as_str(), seen.verdict.as_str(), seen.evidence.to_string());
         let commit = vec![
             OP.with([op.as_str().into(), now.into()]),
-            SETTLE.with([id.into(), rev.into(), verdict.into(), evidence.as_str().into(), op.as_str().into(), now.into()]),
+            LOCK_JOB.with([effect.job.as_str().into()]),
+            SETTLE.with([
+                id.into(),
+                rev.into(),
+                verdict.into(),
+                evidence.as_str().into(),
+                op.as_str().into(),
+                now.into(),
+                if seen.source == Source::Handler { seen.of_try.into() } else { 0.into() },
+            ]),
             UNCOUNT.with([effect.job.as_str().into(), id.into(), op.as_str().into()]),
-            RELEASE.with([effect.job.as_str().into(), now.into(), PRIORITY_STEP_US.into()]),
+            RELEASE.with([effect.job.as_str().into(), now.into(), PRIORITY_STEP_US.into(), QUARANTINE_AFTER.into()]),
             self.observation(id, seen.source.as_str(), seen.actor, verdict, seen.of_try, &evidence, now),
             CONTRADICTION.with([
                 new_id("fnd", &self.clock).into(),
@@ -143,7 +160,7 @@ impl Queue {
         let (answer, unknown_before) = self.db.commit_until_known(&Scope::System, commit, PATIENCE).await;
         let rows = match answer {
             Ok(mut all) => {
-                if let Some(row) = all[3].first() {
+                if let Some(row) = all[4].first() {
                     self.db.notify(&row.text("queue")?);
                 }
                 all.pop().unwrap_or_default()
@@ -192,6 +209,24 @@ impl Queue {
         self.db.commit_until_known(&Scope::System, vec![row], PATIENCE).await.0.map(|_| ())
     }
 
+    /// Whether another person said the same of the effect's last try.
+    pub(super) async fn another_said(&self, effect: &Stored, actor: &str, verdict: Verdict) -> Result<bool, DbError> {
+        let params = [effect.id.as_str().into(), verdict.as_str().into(), effect.tries.into(), actor.into()];
+        Ok(!self.db.query(&Scope::System, ANOTHER_SAID.with(params)).await?.is_empty())
+    }
+
+    /// Gives a resolver to effects that nobody will settle; how many there were. In a house whose binaries all know effects
+    /// there are none.
+    pub async fn heal_effects(&self) -> Result<usize, DbError> {
+        let (op, now) = (new_op(), self.clock.now());
+        let commit = vec![HEAL.with([op.as_str().into(), (now - HEALED_AFTER_US).into()]), resolvers(&op, now)];
+        let healed = self.db.commit(&Scope::System, commit).await?.swap_remove(0).len();
+        if healed > 0 {
+            self.db.notify(QUEUE);
+        }
+        Ok(healed)
+    }
+
     /// One effect.
     pub async fn effect(&self, scope: &Scope, id: &str) -> Result<Option<Stored>, DbError> {
         let rows = self.db.query(scope, GET.with([scope.param(), id.into()])).await?;
@@ -213,14 +248,23 @@ impl Queue {
         rows.iter().map(Stored::from_row).collect()
     }
 
-    /// What was observed of an effect, oldest first: `id source actor verdict try evidence at`.
+    /// What was observed of an effect, the newest 200, newest first: `id source actor verdict try evidence at`.
     pub async fn observations(&self, scope: &Scope, effect: &str) -> Result<crate::db::Rows, DbError> {
         self.db.query(scope, OBSERVATIONS.with([scope.param(), effect.into()])).await
     }
 }
 
-/// What a commit that holds jobs for their effects does besides: their intents become unknown, each gets its resolver.
-/// `op` is the one that commit stamped the held jobs with.
-pub(crate) fn lost(op: &str, now: i64) -> [Statement; 2] {
-    [LOST.with([op.into()]), RESOLVE_JOBS.with([op.into(), now.into(), RESOLVE_ATTEMPTS.into()])]
+/// What a commit that holds these jobs (`[{"id": …}]`) for their effects does besides: their intents become unknown, each gets
+/// its resolver. `op` is the one that commit stamped the held jobs with.
+pub(crate) fn lost(op: &str, jobs: &str, now: i64) -> [Statement; 2] {
+    [LOST.with([op.into(), jobs.into()]), resolvers(op, now)]
+}
+
+/// The same where the commit cannot know beforehand which jobs it will hold.
+pub(crate) fn lost_in_rescue(op: &str, now: i64) -> [Statement; 2] {
+    [LOST_IN_RESCUE.with([op.into()]), resolvers(op, now)]
+}
+
+fn resolvers(op: &str, now: i64) -> Statement {
+    RESOLVE_JOBS.with([op.into(), now.into(), RESOLVE_ATTEMPTS.into()])
 }

@@ -3,7 +3,7 @@
 update jobs
 set kind = h.kind, version = h.version, queue = h.queue, state = case when h.due > h.created_at then 'scheduled' else 'available' end,
   args = h.args, tags = h.tags, priority = h.priority, run_at = h.due, rank = h.due + h.priority * 60000000, deadline = h.deadline,
-  trace = h.trace, reason = '', rev = jobs.rev + 1
+  trace = h.trace, cancel_asked = 0, reason = '', rev = jobs.rev + 1
 from (
   select j.rowid as at, w.*, case when w.max_wait = 0 then w.run_at
       when w.run_at > j.created_at + w.max_wait and j.created_at + w.max_wait > j.run_at then j.created_at + w.max_wait

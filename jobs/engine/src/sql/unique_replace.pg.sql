@@ -3,7 +3,7 @@
 update jobs j
 set kind = h.kind, version = h.version, queue = h.queue, state = case when h.due > h.created_at then 'scheduled' else 'available' end,
   args = h.args, tags = h.tags, priority = h.priority, run_at = h.due, rank = h.due + h.priority * 60000000, deadline = h.deadline,
-  trace = h.trace, reason = '', rev = j.rev + 1
+  trace = h.trace, cancel_asked = 0, reason = '', rev = j.rev + 1
 from (
   select k.at, w.*, case when w.max_wait = 0 then w.run_at
       when w.run_at > k.first_at + w.max_wait and k.first_at + w.max_wait > k.was_at then k.first_at + w.max_wait

@@ -267,7 +267,10 @@ impl Executor {
         let job = settled.job.clone();
         let (id, kind) = (&job.id, &job.kind);
         match self.finisher.finish(settled).await {
-            Ok(Answer::Committed) => None,
+            Ok(Answer::Committed) => {
+                self.queue.freed(&job.queue);
+                None
+            }
             Ok(Answer::LeaseLost) => self.lost(&job).await,
             Ok(Answer::Refused(error)) => Some(error),
             Err(error) => {

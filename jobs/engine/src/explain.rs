@@ -1,11 +1,12 @@
 //! Why a job does not run, when it could, and what would let it.
 //!
-//! `eligible` is the claim's own condition, evaluated by the store on the one row: it says yes if and only if a claim with
-//! free slots and no competitor returns the job. The gates say the same in sentences, in the order in which they are worth
+//! `eligible` is the claim's own condition, evaluated by the store on the one row, and that no limit is used up: it says yes
+//! if and only if a claim with free slots and no competitor returns the job. The gates say the same in sentences, in the order in which they are worth
 //! looking at. What happened to a job that ran twice is in its errors, its lease and its rescues.
 
 use crate::db::{DbError, Row, Scope};
 use crate::job::{Job, State};
+use crate::limits::{Full, Measure};
 use crate::pauses::{Able, Pause};
 use crate::queue::Queue;
 use crate::write::json;
@@ -17,7 +18,7 @@ crate::sql!(RESCUES, "sql/rescues_of_job.sql");
 /// One thing that must be so before a job is claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
-    /// `live`, `state`, `due`, `pause`, `runnable` or `served`.
+    /// `live`, `state`, `due`, `pause`, `limit`, `runnable` or `served`.
     pub gate: &'static str,
     /// Whether it is so.
     pub passes: bool,
@@ -101,6 +102,13 @@ struct Look {
     lease: String,
 }
 
+/// What operators said that keeps a job back, and whether the reader may know who did.
+struct Keepers {
+    pauses: Vec<Pause>,
+    full: Vec<Full>,
+    names_people: bool,
+}
+
 /// A job that moves between tables while it is looked for is looked for again this often.
 const LOOKS: usize = 3;
 
@@ -116,7 +124,9 @@ impl Queue {
             let now = self.clock.now();
             if let Some(look) = self.look(scope, &job, &able, now).await? {
                 let held_by: Vec<Pause> = self.pauses_at(now).await?.into_iter().filter(|p| p.holds(&look.job)).collect();
-                return Ok(Some(explained(look, &able, &held_by, scope.tenant().is_none(), now)));
+                let full = self.full_limits().await?.into_iter().filter(|full| full.holds(&look.job)).collect();
+                let keepers = Keepers { pauses: held_by, full, names_people: scope.tenant().is_none() };
+                return Ok(Some(explained(look, &able, &keepers, now)));
             }
         }
         Err(DbError::Unavailable("the job moved while it was looked at".into()))
@@ -170,7 +180,8 @@ fn ended(job: Job) -> Explained {
     Explained { job, eligible: false, gates: vec![gate], earliest_start: 0, ahead: None, claimers: 0, lease: String::new() }
 }
 
-fn explained(look: Look, able: &[Able], pauses: &[Pause], names_people: bool, now: i64) -> Explained {
+fn explained(look: Look, able: &[Able], keepers: &Keepers, now: i64) -> Explained {
+    let Keepers { pauses, full, names_people } = keepers;
     let Look { job, eligible, ahead, lease } = look;
     let what = format!("{}:{}", job.kind, job.version);
     let claimers = able.iter().filter(|worker| worker.runs(&what) && worker.serves(&job.queue)).count();
@@ -178,14 +189,18 @@ fn explained(look: Look, able: &[Able], pauses: &[Pause], names_people: bool, no
         pass("live", "it has not ended"),
         state(&job, able),
         due(&job, now),
-        pause(pauses, names_people),
+        pause(pauses, *names_people),
+        limit(full),
         runnable(&what, able),
         served(&job.queue, &what, claimers),
     ];
     let is_claimable = gates[1].passes;
-    let can_be_told = is_claimable && claimers > 0 && pauses.iter().all(|p| p.until > 0);
-    let latest = pauses.iter().map(|p| p.until).chain([job.run_at, now]).max().unwrap_or(now);
+    let can_be_told =
+        is_claimable && claimers > 0 && pauses.iter().all(|p| p.until > 0) && full.iter().all(|f| f.limit.measure == Measure::Rate);
+    let rooms = full.iter().map(|f| f.room_at);
+    let latest = pauses.iter().map(|p| p.until).chain(rooms).chain([job.run_at, now]).max().unwrap_or(now);
     let earliest_start = if can_be_told { latest } else { 0 };
+    let eligible = eligible && full.is_empty();
     Explained { eligible, gates, earliest_start, ahead: is_claimable.then_some(ahead), claimers, lease, job }
 }
 
@@ -231,6 +246,24 @@ fn pause(pauses: &[Pause], names_people: bool) -> Gate {
     let name = |p: &Pause| if p.what.as_str() == "tenant" { "its tenant".to_owned() } else { format!("{} {}", p.what.as_str(), p.value) };
     let told: Vec<String> = pauses.iter().map(|p| format!("{} is paused{}: {}", name(p), by(p), p.why)).collect();
     Gate { since: last.created_at, until: last.until, ..closed("pause", told.join("; "), resume(last)) }
+}
+
+/// Several limits are told in one sentence; the command ends the first.
+fn limit(full: &[Full]) -> Gate {
+    let Some(first) = full.first() else { return pass("limit", "no limit that it counts under is used up") };
+    let told = |f: &Full| {
+        let what = match (f.limit.what.as_str(), f.limit.per_tenant) {
+            (what @ ("queue" | "kind"), false) => format!("{what} {}", f.limit.value),
+            (what @ ("queue" | "kind"), true) => format!("{what} {} for its tenant", f.limit.value),
+            ("tenant", _) | (_, true) => "its tenant".to_owned(),
+            _ => "all jobs".to_owned(),
+        };
+        let measure = if f.limit.measure == Measure::Rate { "starts" } else { "running" };
+        format!("the limit of {} {measure} of {what} is used up: {}", f.limit.cap, f.limit.why)
+    };
+    let detail = full.iter().map(told).collect::<Vec<_>>().join("; ");
+    let until = full.iter().map(|f| f.room_at).max().unwrap_or(0);
+    Gate { since: 0, until, ..closed("limit", detail, format!("clawr queues unlimit {}", first.limit.id)) }
 }
 
 /// The command that ends a pause.

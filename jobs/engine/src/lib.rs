@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`db`] (statements and atomic commits), [`clock`], [`ids`], [`kind`] (what can be run),
 //! [`job`] (what is stored), [`enqueue`], [`claim`], [`outcome`], [`liveness`], [`manage`] (operators' acts), [`pauses`],
-//! [`explain`] (why a job does not run).
+//! [`limits`], [`explain`] (why a job does not run).
 
 pub mod backoff;
 pub mod claim;
@@ -17,6 +17,7 @@ pub mod failpoints;
 pub mod ids;
 pub mod job;
 pub mod kind;
+pub mod limits;
 pub mod liveness;
 pub mod manage;
 pub mod notes;

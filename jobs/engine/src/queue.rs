@@ -4,10 +4,11 @@ use crate::clock::Clock;
 use crate::coalesce::Coalescer;
 use crate::db::{Db, DbError, Engine};
 use crate::job::{Enqueued, NewJob};
+use crate::limits::Known;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Store, clock and register of one process. Cheap to clone.
 #[derive(Clone)]
@@ -15,6 +16,8 @@ pub struct Queue {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
     pub(crate) pepper: Arc<Vec<u8>>,
+    /// The limits as they were last read.
+    pub(crate) limits: Arc<Mutex<Known>>,
     singles: Coalescer<NewJob, Enqueued>,
 }
 
@@ -36,7 +39,7 @@ impl Queue {
             }),
             |gathered, next| next.key.is_none() || gathered.iter().all(|j| j.key != next.key),
         );
-        Self { db, clock, pepper, singles }
+        Self { db, clock, pepper, limits: Arc::default(), singles }
     }
 
     /// The store.

@@ -1,11 +1,12 @@
 //! Explain: every gate by itself, and that it says eligible if and only if a claim returns the job.
 
-use crate::support::{able_worker, claim, claimer, commit, done, int, job, on_every_store, pausing, sql, stay, worker};
+use crate::support::{able_worker, claim, claimer, commit, done, int, job, on_every_store, pausing, rate, running, sql, stay, worker};
 use clawr_engine::claim::Claimer;
 use clawr_engine::clock::Clock;
 use clawr_engine::db::{Engine, Scope};
 use clawr_engine::explain::Explained;
 use clawr_engine::job::{NewJob, State};
+use clawr_engine::limits;
 use clawr_engine::liveness::{Identity, Rescuer};
 use clawr_engine::pauses::What;
 use clawr_engine::queue::Queue;
@@ -53,6 +54,7 @@ async fn every_gate_is_told_with_the_command_that_opens_it() {
         assert!(seen.eligible, "{seen:?}");
 
         pauses_are_told(&queue, id).await;
+        limits_are_told(&queue, id).await;
         set(&queue, id, &format!("state = 'scheduled', run_at = {}", NOW + 7)).await;
         let retry = format!("clawr jobs retry {id}");
         assert_eq!(closed(&explain(&queue, id).await), ("due", retry.as_str(), 7));
@@ -93,6 +95,25 @@ async fn pauses_are_told(queue: &Queue, id: &str) {
         assert_eq!(closed(&explain(queue, id).await), ("pause", fix, -1));
         queue.resume(what, value).await.expect("resume");
     }
+}
+
+async fn limits_are_told(queue: &Queue, id: &str) {
+    let used_up = queue.limit(rate(limits::What::Kind, "k", 1, 60)).await.expect("a limit");
+    assert!(explain(queue, id).await.eligible, "a token is there");
+    let spent = format!("insert into limit_uses (limit_id, tenant, free_at) values ('{}', '', {})", used_up.id, NOW + 60);
+    commit(queue, vec![sql("none", &spent).with([])]).await.expect("spent");
+    let kept = explain(queue, id).await;
+    assert_eq!(closed(&kept), ("limit", format!("clawr queues unlimit {}", used_up.id).as_str(), 60));
+    let gate = kept.first_closed().expect("a gate");
+    assert_eq!((kept.eligible, gate.detail.as_str()), (false, "the limit of 1 starts of kind k is used up: for a test"));
+    queue.unlimit(&used_up.id).await.expect("ended").expect("there");
+    let other = queue.enqueue(job("k")).await.expect("another");
+    set(queue, other.id(), "state = 'running', worker = 'wkr_1'").await;
+    let full = queue.limit(running(limits::What::Queue, "q", 1)).await.expect("a limit");
+    let its = queue.explain(&Scope::Tenant("ten_1".into()), id).await.expect("explain").expect("its own");
+    assert_eq!(closed(&its), ("limit", format!("clawr queues unlimit {}", full.id).as_str(), -1), "running jobs of others count");
+    queue.unlimit(&full.id).await.expect("ended").expect("there");
+    commit(queue, vec![sql("none", &format!("delete from jobs where id = '{}'", other.id())).with([])]).await.expect("gone");
 }
 
 #[tokio::test]
@@ -185,12 +206,57 @@ struct RandomJob {
 }
 
 #[derive(Clone, Debug)]
+struct RandomLimit {
+    what: usize,
+    value: usize,
+    per_tenant: bool,
+    cap: i64,
+    /// 0: running jobs; else microseconds per start.
+    every_us: i64,
+    ends_in: i64,
+    /// What is spent of a rate, per tenant: as if full this long from now.
+    spent: Vec<i64>,
+}
+
+impl RandomLimit {
+    async fn put(&self, queue: &Queue) {
+        let now = queue.clock().now();
+        let what = limits::What::ALL[self.what];
+        let value = match what {
+            limits::What::All => "",
+            limits::What::Queue => QUEUES[self.value],
+            limits::What::Kind => KINDS[self.value],
+            limits::What::Tenant => TENANTS[self.value.max(1)],
+        };
+        let until = if self.ends_in == 0 { 0 } else { now + self.ends_in };
+        let new = if self.every_us == 0 { running(what, value, self.cap) } else { rate(what, value, self.cap, self.every_us) };
+        let made = queue.limit(limits::NewLimit { per_tenant: self.per_tenant, until, ..new }).await.expect("limit");
+        for (tenant, ahead) in TENANTS.iter().zip(&self.spent).filter(|_| self.every_us > 0) {
+            let free_at = now + ahead;
+            let text = format!(
+                "insert into limit_uses (limit_id, tenant, free_at) values ('{}', '{tenant}', {free_at}) on conflict (limit_id, tenant) do nothing",
+                made.id
+            );
+            commit(queue, vec![sql("none", &text).with([])]).await.expect("spent");
+        }
+    }
+}
+
+fn random_limit() -> impl Strategy<Value = RandomLimit> {
+    let which = (0..4_usize, 0..3_usize, prop::bool::ANY, 1..4_i64, prop_oneof![Just(0), 1..900_000_000_i64]);
+    (which, prop_oneof![Just(0), instants()], prop::collection::vec(instants(), 0..3)).prop_map(
+        |((what, value, per_tenant, cap, every_us), ends_in, spent)| RandomLimit { what, value, per_tenant, cap, every_us, ends_in, spent },
+    )
+}
+
+#[derive(Clone, Debug)]
 struct Round {
     jobs: Vec<RandomJob>,
     /// (which, value, ends in)
     pauses: Vec<(usize, usize, i64)>,
     /// (queues, kinds at version 1, kinds at version 2) of each live worker, as bits.
     workers: Vec<(usize, usize, usize)>,
+    limits: Vec<RandomLimit>,
     later_s: u64,
 }
 
@@ -214,11 +280,16 @@ fn random_job() -> impl Strategy<Value = RandomJob> {
     )
 }
 
-fn round(jobs: usize) -> impl Strategy<Value = Round> {
+fn round(jobs: usize, limits: usize) -> impl Strategy<Value = Round> {
     let pause = (0..4_usize, 0..3_usize, prop_oneof![Just(0), instants()]);
     let workers = prop::collection::vec((1..8_usize, 0..8_usize, 0..8_usize), 0..4);
-    (prop::collection::vec(random_job(), jobs), prop::collection::vec(pause, 0..4), workers, 0..600_u64)
-        .prop_map(|(jobs, pauses, workers, later_s)| Round { jobs, pauses, workers: workers.into_iter().take(3).collect(), later_s })
+    let limits = prop::collection::vec(random_limit(), 0..limits + 1);
+    (prop::collection::vec(random_job(), jobs), prop::collection::vec(pause, 0..4), workers, limits, 0..600_u64).prop_map(
+        |(jobs, pauses, workers, limits, later_s)| {
+            let workers = workers.into_iter().take(3).collect();
+            Round { jobs, pauses, workers, limits, later_s }
+        },
+    )
 }
 
 /// What the random bits mean: names whose bit is set.
@@ -234,7 +305,7 @@ impl Round {
             let of: Vec<String> =
                 ids.iter().zip(&self.jobs).filter(|(_, j)| STATES[j.state] == *state).map(|(id, _)| format!("'{id}'")).collect();
             if !of.is_empty() {
-                let text = format!("update jobs set state = '{state}' where id in ({})", of.join(","));
+                let text = format!("update jobs set state = '{state}', worker = 'wkr_9' where id in ({})", of.join(","));
                 commit(queue, vec![sql("none", &text).with([])]).await.expect("states");
             }
         }
@@ -248,6 +319,9 @@ impl Round {
             };
             let until = if *ends_in == 0 { 0 } else { queue.clock().now() + ends_in };
             queue.pause(pausing(what, value, until)).await.expect("pause");
+        }
+        for limit in &self.limits {
+            limit.put(queue).await;
         }
         for (id, worker) in WORKERS.iter().zip(&self.workers) {
             let runnable: Vec<String> = runnable(*worker);
@@ -291,6 +365,17 @@ impl RandomJob {
     }
 }
 
+async fn clean(queue: &Queue) {
+    for table in ["jobs", "pauses", "workers", "limits", "limit_uses"] {
+        commit(queue, vec![sql("none", &format!("delete from {table}")).with([])]).await.expect("none left");
+    }
+}
+
+fn runner(seed: &str) -> TestRunner {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, seed.as_bytes().first_chunk::<32>().expect("a seed of 32 characters"));
+    TestRunner::new_with_rng(Config::default(), rng)
+}
+
 #[expect(clippy::disallowed_methods, reason = "a failed run is repeated by its seed")]
 fn seed() -> String {
     std::env::var("CLAWR_TEST_SEED").unwrap_or_else(|_| clawr_engine::ids::new_op())
@@ -306,13 +391,12 @@ async fn a_job_is_called_eligible_if_and_only_if_a_claim_returns_it() {
             Engine::D1 => (3, 12),
         };
         let seed = seed();
-        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, seed.as_bytes().first_chunk::<32>().expect("a seed of 32 characters"));
-        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        let mut runner = runner(&seed);
         let (mut looked, mut eligible, mut closed) = (0, 0, std::collections::BTreeMap::<String, usize>::new());
         let clock = Clock::stepped(NOW);
         let queue = store.queue_with(clock.clone()).await.expect("queue");
         for n in 0..rounds {
-            let round = round(jobs).new_tree(&mut runner).expect("a round").current();
+            let round = round(jobs, 0).new_tree(&mut runner).expect("a round").current();
             let ids = round.arrange(&queue).await;
             clock.step(Duration::from_secs(round.later_s));
             let mut said = BTreeSet::new();
@@ -326,12 +410,49 @@ async fn a_job_is_called_eligible_if_and_only_if_a_claim_returns_it() {
             let claimed = round.claimed(&queue).await;
             assert_eq!(said, claimed, "explain (left) and claim (right) disagree, seed {seed}, round {n}: {round:?}");
             (looked, eligible) = (looked + ids.len(), eligible + said.len());
-            for table in ["jobs", "pauses", "workers"] {
-                commit(&queue, vec![sql("none", &format!("delete from {table}")).with([])]).await.expect("none left");
-            }
+            clean(&queue).await;
         }
         println!("  seed {seed}: {looked} jobs, {eligible} eligible, first closed gates {closed:?}");
         assert!(eligible * 50 > looked && (store.engine() == Engine::D1 || closed.len() == 6), "too narrow: {closed:?}");
+    })
+    .await;
+}
+
+/// I11 under limits: what one job uses up another one lacks, so each is claimed while all others are not due.
+#[tokio::test]
+async fn under_limits_a_job_is_called_eligible_if_and_only_if_a_claim_returns_it() {
+    on_every_store(async |store| {
+        let (rounds, jobs) = match store.engine() {
+            Engine::Sqlite => (100, 8),
+            Engine::Postgres => (40, 8),
+            Engine::D1 => (2, 6),
+        };
+        let seed = seed();
+        let mut runner = runner(&seed);
+        let (mut kept, mut eligible) = (0, 0);
+        let clock = Clock::stepped(NOW);
+        let queue = store.queue_with(clock.clone()).await.expect("queue");
+        for n in 0..rounds {
+            let round = round(jobs, 4).new_tree(&mut runner).expect("a round").current();
+            let ids = round.arrange(&queue).await;
+            clock.step(Duration::from_secs(round.later_s));
+            for id in &ids {
+                let told = explain(&queue, id).await;
+                assert_eq!(told.eligible, told.first_closed().is_none(), "seed {seed}, round {n}: {told:?}");
+                let others = format!("where id <> '{id}' and state in ('available', 'scheduled', 'retryable')");
+                let later = |sign| sql("none", &format!("update jobs set run_at = run_at {sign} 1000000000000 {others}")).with([]);
+                commit(&queue, vec![later("+")]).await.expect("not due");
+                let claimed = round.claimed(&queue).await;
+                commit(&queue, vec![later("-")]).await.expect("due");
+                let said: BTreeSet<String> = told.eligible.then(|| id.clone()).into_iter().collect();
+                assert_eq!(said, claimed, "explain (left) and claim (right), seed {seed}, round {n}: {told:?} {round:?}");
+                eligible += usize::from(told.eligible);
+                kept += usize::from(told.gates.iter().filter(|gate| !gate.passes).map(|gate| gate.gate).eq(["limit"]));
+            }
+            clean(&queue).await;
+        }
+        println!("  seed {seed}: {eligible} eligible, {kept} kept back by a limit alone");
+        assert!(store.engine() == Engine::D1 || (eligible > 10 && kept > 1), "too narrow: {eligible}, {kept}");
     })
     .await;
 }

@@ -6,6 +6,7 @@ mod commit;
 mod effects;
 mod explain;
 mod lives;
+mod limits;
 mod lost_reply;
 mod money;
 mod notes;

@@ -132,7 +132,7 @@ pub fn files() -> Vec<(String, String, String)> {
 
 fn pair(path: &Path) -> Option<(String, String, String)> {
     let name = path.file_name()?.to_str()?.to_owned();
-    if name.starts_with("claimable.") {
+    if name.starts_with("claimable") {
         return None; // no statement: the loader puts it into others
     }
     let read = |p: &Path| std::fs::read_to_string(p).expect("a .sql file");

@@ -60,6 +60,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0004_engine_effects",
     "0005_engine_pauses",
     "0006_engine_unique",
+    "0007_engine_limits",
     "0009_engine_notes",
 ];
 

@@ -7,7 +7,7 @@
 //! sent as text and the loader writes `cast(?n as integer)`.
 //!
 //! What may be claimed is said once, in `claimable.*.sql`; the loader puts it where a file says `{{claimable}}`, so that
-//! claim and explain cannot disagree.
+//! claim and explain cannot disagree; what is limited is said in `claimable_limits.sql`, put where a file says `{{limits}}`.
 
 use super::{DbError, Value, value::INT_MAX};
 use std::sync::OnceLock;
@@ -15,6 +15,9 @@ use std::sync::OnceLock;
 /// What may be claimed, as a condition over jobs `j`: for Postgres, and for SQLite and D1.
 const CLAIMABLE: [&str; 2] = [include_str!("../sql/claimable.pg.sql"), include_str!("../sql/claimable.lite.sql")];
 const CLAIMABLE_MARK: &str = "{{claimable}}";
+/// What is limited and how much of it is in use, as common tables.
+const LIMITS: &str = include_str!("../sql/claimable_limits.sql");
+const LIMITS_MARK: &str = "{{limits}}";
 
 /// Which store a statement runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -124,9 +127,10 @@ impl Sql {
         if declared(self.lite)? != params {
             return Err("the two texts declare different parameters".into());
         }
-        let lite = self.lite.replace(CLAIMABLE_MARK, CLAIMABLE[1].trim_end());
+        let put = |text: &str, claimable: &str| text.replace(CLAIMABLE_MARK, claimable.trim_end()).replace(LIMITS_MARK, LIMITS.trim_end());
+        let lite = put(self.lite, CLAIMABLE[1]);
         Ok(Parsed {
-            postgres: rewrite(&self.postgres.replace(CLAIMABLE_MARK, CLAIMABLE[0].trim_end()), &params, Engine::Postgres)?,
+            postgres: rewrite(&put(self.postgres, CLAIMABLE[0]), &params, Engine::Postgres)?,
             sqlite: rewrite(&lite, &params, Engine::Sqlite)?,
             d1: rewrite(&lite, &params, Engine::D1)?,
             params,

@@ -32,6 +32,7 @@ mod effects;
 mod fields;
 mod health;
 mod idempotency;
+mod job_limits;
 mod jobs;
 mod json;
 mod keys;

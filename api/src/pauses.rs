@@ -92,11 +92,13 @@ fn fault(api: &Api, what: What, value: &str) -> Option<&'static str> {
     }
 }
 
-fn is_queue(name: &str) -> bool {
+/// Whether it can be a queue's name.
+pub fn is_queue(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
-fn why_and_until(fields: &mut Fields, now: i64) -> (String, i64) {
+/// The reason, and the end in microseconds; 0 = none.
+pub fn why_and_until(fields: &mut Fields, now: i64) -> (String, i64) {
     let why = fields.needed_text("why");
     if why.len() > WHY_MAX {
         fields.wrong("why", "must be a text of at most 500 bytes");

@@ -4,7 +4,8 @@ use crate::api::Api;
 use crate::openapi::Doc;
 use crate::problem::Problem;
 use crate::{
-    apis, audit, docs_page, effects, health, jobs, keys, ledger, limits, openapi, ops_page, pauses, settlements, tenants, workers,
+    apis, audit, docs_page, effects, health, job_limits, jobs, keys, ledger, limits, openapi, ops_page, pauses, settlements, tenants,
+    workers,
 };
 use axum::Router;
 use axum::handler::Handler;
@@ -33,7 +34,7 @@ macro_rules! route_of {
 }
 
 impl Route {
-    route_of!(get post delete);
+    route_of!(get post put delete);
 }
 
 /// All routes, in the order of the document.
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Route> {
         keys::routes(),
         workers::routes(),
         pauses::routes(),
+        job_limits::routes(),
         health::routes(),
         openapi::routes(),
         docs_page::routes(),

@@ -4,6 +4,7 @@
 mod http {
     mod effects;
     mod jobs;
+    mod limits;
     mod manners;
     mod others;
     mod pages;

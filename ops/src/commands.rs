@@ -15,6 +15,7 @@ pub mod keys;
 pub mod ledger;
 pub mod lists;
 pub mod migrate;
+pub mod queue_limits;
 pub mod queues;
 pub mod serve;
 pub mod settlements;

@@ -46,6 +46,8 @@ pub struct Line {
     pub job: String,
     /// Attempt number.
     pub attempt: i64,
+    /// The process.
+    pub pid: u32,
     /// Microseconds.
     pub at: i64,
 }
@@ -103,8 +105,9 @@ impl Drop for Log {
 fn parse(line: &str) -> Line {
     let mut parts = line.split(' ');
     let mut next = || parts.next().unwrap_or_default().to_owned();
-    let (word, job, attempt, _pid, at) = (next(), next(), next(), next(), next());
-    Line { word, job, attempt: attempt.parse().expect("attempt"), at: at.parse().expect("time") }
+    let (word, job, attempt, pid, at) = (next(), next(), next(), next(), next());
+    let (attempt, pid) = (attempt.parse().expect("attempt"), pid.parse().expect("a process"));
+    Line { word, job, attempt, pid, at: at.parse().expect("time") }
 }
 
 /// Waits until `done` says so; fails after `limit`.

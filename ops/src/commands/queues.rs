@@ -1,7 +1,8 @@
-//! `queues`: what waits where, and what is not claimed for now.
+//! `queues`: what waits where, what is not claimed for now, and what is limited.
 
 use crate::cli::Context;
 use crate::client::{Client, Remote, segment};
+use crate::commands::queue_limits::{self, LimitArgs};
 use crate::exit::{Exit, Failure};
 use crate::out::say;
 use crate::table::Table;
@@ -13,7 +14,9 @@ Examples:
   clawr queues
   clawr queues pause money --why 'the provider is down' --until 2h
   clawr queues pause --kind email --why 'a wrong template'
-  clawr queues resume --kind email";
+  clawr queues resume --kind email
+  clawr queues limit money --concurrency 2 --why 'the bank is slow' --until 2h
+  clawr queues limit --kind email --rate 100/1m --per-tenant --why 'the provider allows no more'";
 
 /// Arguments of `queues`.
 #[derive(Debug, Args)]
@@ -44,6 +47,15 @@ enum QueuesCommand {
     Resume {
         #[command(flatten)]
         what: What,
+    },
+    /// Limit how many run at once or start in a time; what runs goes on
+    Limit(LimitArgs),
+    /// What is limited
+    Limits,
+    /// End a limit
+    Unlimit {
+        /// Its id
+        id: String,
     },
 }
 
@@ -83,6 +95,9 @@ pub async fn run(args: QueuesArgs, context: Context) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         QueuesCommand::Resume { what } => resume(&client, &what, &context).await,
+        QueuesCommand::Limit(args) => queue_limits::limit(&client, &args, &context).await,
+        QueuesCommand::Limits => queue_limits::limits(&client, &context).await,
+        QueuesCommand::Unlimit { id } => queue_limits::unlimit(&client, &id, &context).await,
     }
 }
 

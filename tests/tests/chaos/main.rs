@@ -5,6 +5,7 @@
 
 mod clock;
 mod effects;
+mod limits;
 mod money;
 
 use anyhow::{Context as _, ensure};

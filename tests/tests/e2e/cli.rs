@@ -6,6 +6,7 @@
 
 mod acts;
 mod effects;
+mod limits;
 mod manners;
 mod pauses;
 mod rows;

@@ -2,6 +2,7 @@
 
 use super::acts::{self, Act};
 use super::effects;
+use super::limits;
 use super::pauses;
 
 /// One command.
@@ -71,6 +72,9 @@ pub const ROWS: &[Row] = &[
     row("queues list", pauses::list, "queues list --url nowhere", 2, "--url nowhere"),
     row("queues pause", pauses::pause, "queues pause attic --why rats --until yesterday", 2, "/until must be"),
     row("queues resume", pauses::resume, "queues resume cellar", 3, "queue cellar is not paused"),
+    row("queues limit", limits::limit, "queues limit attic --concurrency 0 --why rats", 2, "/concurrency must be an integer from 1"),
+    row("queues limits", limits::limits, "queues limits --url nowhere", 2, "--url nowhere"),
+    row("queues unlimit", limits::unlimit, "queues unlimit lim_{nobodys}", 3, "the server said 404: no such limit"),
     row("workers", acts::workers, "workers --key-file none", 2, "cannot read none"),
     row("settlements list", acts::settlements_list, "settlements list --state lost", 2, "/state must be one of"),
     row("settlements show", acts::settlements_show, "settlements show stl_{nobodys}", 3, "stl_{nobodys}: the server said 404"),

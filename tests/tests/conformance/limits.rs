@@ -9,6 +9,9 @@ use clawr_engine::limits::{NewLimit, What};
 use clawr_engine::liveness::Rescuer;
 use clawr_engine::outcome::Settled;
 use clawr_engine::queue::Queue;
+use clawr_tests::stores::Kind;
+use clawr_tests::workers::{Log, start_on, until_state};
+use serde_json::json;
 use std::time::Duration;
 
 const NOW: i64 = 1_800_000_000_000_000;
@@ -228,4 +231,27 @@ async fn what_a_limit_keeps_back_does_not_stand_before_others() {
         assert_eq!(kinds, ["k", "other"]);
     })
     .await;
+}
+
+/// Eight slots, room for one, then for one every half second: who waits asks the store a few times a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_under_a_limit_waits_instead_of_asking_all_the_time() {
+    for kind in Kind::fast() {
+        let store = clawr_tests::stores::TestStore::start(kind).await.expect("a store");
+        let (queue, log) = (store.queue_with(Clock::host()).await.expect("queue"), Log::new());
+        let limit = queue.limit(running(What::Queue, "chaos", 1)).await.expect("limit");
+        queue.enqueue_many((0..4).map(|_| log.job("chaos_sleep", json!({ "ms": 500 }))).collect()).await.expect("jobs");
+        let process = start_on(queue.clone(), store.config.clone(), "w", 8).await;
+        let (before, _) = queue.db().sent();
+        until_state(&queue, "completed", 4, Duration::from_secs(10)).await;
+        queue.unlimit(&limit.id).await.expect("ended").expect("there");
+        queue.limit(rate(What::Queue, "chaos", 1, 500_000)).await.expect("limit");
+        queue.enqueue_many((0..4).map(|_| log.job("chaos_sleep", json!({ "ms": 1 }))).collect()).await.expect("jobs");
+        let jobs = until_state(&queue, "completed", 8, Duration::from_secs(10)).await;
+        assert!(jobs.iter().all(|job| job.attempt == 1), "{jobs:?}");
+        let commits = queue.db().sent().0 - before;
+        println!("{kind:?}: {commits} commits in about four seconds");
+        assert!(commits < 80, "{commits} commits");
+        process.stop(Duration::from_secs(1)).await;
+    }
 }

@@ -20,6 +20,8 @@ const HEAL_EVERY: Duration = Duration::from_secs(60);
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Operation ids are kept far longer than any commit is repeated.
 const OPS_KEPT_US: i64 = 7 * 86_400 * 1_000_000;
+/// Signals nobody took, and those of ended jobs, are kept this long.
+const SIGNALS_KEPT_US: i64 = 30 * 86_400 * 1_000_000;
 
 /// Starts all duties; they end when `stop` turns true.
 pub(crate) fn start(shared: &Arc<Shared>, stop: &watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
@@ -91,8 +93,9 @@ async fn heal(shared: &Shared) -> anyhow::Result<()> {
 }
 
 async fn prune(shared: &Shared) -> anyhow::Result<()> {
-    let before = shared.queue.clock().now() - OPS_KEPT_US;
-    shared.queue.prune_ops(before).await?;
-    shared.queue.prune_throttles(before).await?;
+    let now = shared.queue.clock().now();
+    shared.queue.prune_ops(now - OPS_KEPT_US).await?;
+    shared.queue.prune_throttles(now - OPS_KEPT_US).await?;
+    shared.queue.prune_signals(now - SIGNALS_KEPT_US).await?;
     Ok(())
 }

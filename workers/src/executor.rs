@@ -210,7 +210,7 @@ impl Executor {
         Settled { job: job.clone(), transition, writes: finish.writes, follow_ups: finish.follow_ups }
     }
 
-    fn transition(&self, job: &Claimed, outcome: Outcome) -> Transition {
+    fn transition(&self, job: &Arc<Claimed>, outcome: Outcome) -> Transition {
         match outcome {
             Outcome::Done(result) => {
                 let result = if result.is_null() { String::new() } else { result.to_string() };
@@ -221,6 +221,10 @@ impl Executor {
                 let reason = "snoozed".to_owned();
                 Transition::Stay { state: State::Scheduled, run_at, attempts: -1, reruns: job.reruns, reason, errors: None }
             }
+            Outcome::Wait(wait) => match wait.fault() {
+                None => Transition::Wait(wait),
+                Some((field, why)) => self.dead(job, "wait", &format!("the wait's {field} {why}")).transition,
+            },
             Outcome::Cancel(reason) => Transition::End { state: State::Cancelled, reason, result: String::new(), errors: None },
         }
     }

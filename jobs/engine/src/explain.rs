@@ -9,6 +9,7 @@ use crate::job::{Job, State};
 use crate::limits::{Full, Measure};
 use crate::pauses::{Able, Pause};
 use crate::queue::Queue;
+use crate::wait;
 use crate::write::json;
 use std::collections::BTreeSet;
 
@@ -221,7 +222,7 @@ fn state(job: &Job, able: &[Able]) -> Gate {
             closed("state", detail, retry(job))
         }
         State::Held => closed("state", format!("it is held{because}"), String::new()),
-        State::Waiting => closed("state", format!("it waits for something else{because}"), String::new()),
+        State::Waiting => closed("state", waits(job).unwrap_or(format!("it waits for something else{because}")), wakes(job)),
         State::Blocked => closed("state", format!("it is behind another job of its key{because}"), String::new()),
         State::Completed | State::Cancelled | State::Dead => closed("state", "it has ended", String::new()),
     }
@@ -231,10 +232,23 @@ fn due(job: &Job, now: i64) -> Gate {
     if job.run_at <= now {
         return Gate { since: job.run_at, ..pass("due", "it is due") };
     }
+    if let (State::Scheduled, Some(waits)) = (job.state, waits(job)) {
+        return Gate { until: job.run_at, ..closed("due", format!("{waits}, or for its time"), wakes(job)) };
+    }
     let can_be_hurried = matches!(job.state, State::Scheduled | State::Retryable);
     let detail = if job.state == State::Retryable { "it is not due: it failed and waits before the next attempt" } else { "it is not due" };
     let fix = if can_be_hurried { retry(job) } else { String::new() };
     Gate { until: job.run_at, ..closed("due", detail, fix) }
+}
+
+fn waits(job: &Job) -> Option<String> {
+    let (name, key) = wait::waited_for(&job.reason)?;
+    Some(format!("it waits for signal {name} of {key}"))
+}
+
+/// The command that ends a wait, or empty.
+fn wakes(job: &Job) -> String {
+    wait::waited_for(&job.reason).map(|(name, key)| format!("clawr signals send {} {}", quoted(name), quoted(key))).unwrap_or_default()
 }
 
 /// Several pauses are told in one sentence; the command ends the one that lasts longest, the others follow.

@@ -6,6 +6,7 @@ use crate::effect::{Class, Effect, Effects, Look, Next, Stored};
 use crate::job::{Claimed, Job, NewJob};
 use crate::notes::Notes;
 use crate::unique::Unique;
+use crate::wait::{self, Signal, Wait};
 use crate::write::Write;
 use futures::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
@@ -110,6 +111,8 @@ pub enum Outcome {
     Done(Json),
     /// Run again after this long; no attempt used.
     Snooze(Duration),
+    /// Run again when a signal has come, or its timer; no attempt used.
+    Wait(Wait),
     /// It will not be done, for this reason.
     Cancel(String),
 }
@@ -182,6 +185,17 @@ impl Run {
     /// Something to be done outside, once, under a key of its business identity.
     pub fn effect(&self, class: Class, key: impl Into<String>, intent: Json) -> Effect<'_> {
         self.effects.effect(class, key, intent)
+    }
+
+    /// The last signal of this name and key that woke this job, in this run or an earlier one; `None` = none yet, or the
+    /// wait's timer was faster.
+    pub async fn signal(&self, name: &str, key: &str) -> anyhow::Result<Option<Signal>> {
+        Ok(self.signals(name, key).await?.pop())
+    }
+
+    /// All of them, in the order in which they woke it.
+    pub async fn signals(&self, name: &str, key: &str) -> anyhow::Result<Vec<Signal>> {
+        Ok(wait::of_job(&self.db, &self.job.id, name, key).await?)
     }
 
     /// Looks once at an unknown effect of any kind; what the kind `effect_resolve` does.

@@ -12,8 +12,10 @@ use crate::effect;
 use crate::enqueue::{insert_statement, job_row};
 use crate::ids::new_op;
 use crate::job::{Claimed, NewJob, State, rank};
+use crate::wait::{self, Sleeper, Wait};
 use crate::write::{self, Write, json};
 use futures::future::BoxFuture;
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +64,8 @@ pub enum Transition {
         /// The whole new error history, or `None` to keep it.
         errors: Option<String>,
     },
+    /// Sleeps until a signal, or a timer; the attempt is given back.
+    Wait(Wait),
 }
 
 /// One job's outcome, ready to be committed.
@@ -78,6 +82,11 @@ pub struct Settled {
 }
 
 impl Settled {
+    fn sleeper(&self) -> Option<Sleeper<'_>> {
+        let Transition::Wait(wait) = &self.transition else { return None };
+        Some(Sleeper { job: &self.job.id, tenant: &self.job.tenant, wait })
+    }
+
     /// Whether the job is held because what it did outside is unknown.
     fn is_held_for_effects(&self) -> bool {
         matches!(&self.transition, Transition::Stay { state: State::Held, reason, .. } if reason == HELD_FOR_EFFECTS)
@@ -199,7 +208,7 @@ struct MoveRow<'a> {
     rank: i64,
     attempts: i64,
     reruns: i64,
-    reason: &'a str,
+    reason: Cow<'a, str>,
     errors: &'a str,
 }
 
@@ -209,7 +218,9 @@ fn fence_rows(settled: &[Settled]) -> String {
 
 fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Statement> {
     let op = new_op();
-    let mut all = Vec::new();
+    let sleepers: Vec<Sleeper<'_>> = settled.iter().filter_map(Settled::sleeper).collect();
+    let (lock, meet) = wait::around(&sleepers, &op, clock);
+    let mut all = Vec::from_iter(lock);
     let has_work = settled.iter().any(|s| !s.writes.is_empty() || !s.follow_ups.is_empty());
     if has_work {
         let fence = fence_rows(settled);
@@ -223,8 +234,11 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
         }
     }
     all.extend(end_statements(engine, clock, settled, &op));
-    if let Some(moves) = move_statement(settled, &op) {
-        all.push(moves);
+    let moves = move_statement(settled, &op);
+    let has_moves = moves.is_some();
+    all.extend(moves);
+    all.extend(meet);
+    if has_moves {
         // a move holds what has an effect open, whatever it was meant to be
         all.extend(effect::lost(&op, &fence_rows(settled), clock.now()));
     }
@@ -256,18 +270,24 @@ fn move_statement(settled: &[Settled], op: &str) -> Option<Statement> {
 }
 
 fn move_row(settled: &Settled) -> Option<MoveRow<'_>> {
-    let Transition::Stay { state, run_at, attempts, reruns, reason, errors } = &settled.transition else { return None };
     let job = &settled.job;
+    let (state, run_at, attempts, reruns, reason, errors) = match &settled.transition {
+        Transition::End { .. } => return None,
+        Transition::Wait(wait) => (wait.state(), wait.until.unwrap_or(job.run_at), -1, job.reruns, wait.reason().into(), None),
+        Transition::Stay { state, run_at, attempts, reruns, reason, errors } => {
+            (*state, *run_at, *attempts, *reruns, Cow::Borrowed(reason.as_str()), errors.as_deref())
+        }
+    };
     Some(MoveRow {
         id: &job.id,
         lease: &job.lease,
-        state: *state,
-        run_at: *run_at,
-        rank: rank(*run_at, job.priority),
-        attempts: *attempts,
-        reruns: *reruns,
+        state,
+        run_at,
+        rank: rank(run_at, job.priority),
+        attempts,
+        reruns,
         reason,
-        errors: errors.as_deref().unwrap_or(&job.errors),
+        errors: errors.unwrap_or(&job.errors),
     })
 }
 
@@ -285,7 +305,7 @@ fn answers(settled: &[Settled], rows: &[Rows]) -> Result<Vec<Answer>, DbError> {
 
 fn wake(db: &Db, settled: &[Settled]) {
     let follow_ups = settled.iter().flat_map(|s| &s.follow_ups).map(|job| job.queue.as_str());
-    let moved = settled.iter().filter(|s| matches!(s.transition, Transition::Stay { .. })).map(|s| s.job.queue.as_str());
+    let moved = settled.iter().filter(|s| !matches!(s.transition, Transition::End { .. })).map(|s| s.job.queue.as_str());
     let resolving = settled.iter().filter(|s| s.is_held_for_effects()).map(|_| effect::QUEUE);
     let queues: BTreeSet<&str> = follow_ups.chain(moved).chain(resolving).collect();
     queues.into_iter().for_each(|queue| db.notify(queue));

@@ -19,6 +19,7 @@ mod chaos_spin;
 mod chaos_throttle;
 mod chaos_tidy;
 mod chaos_total;
+mod chaos_wait;
 
 use clawr_domain::ports::Ports;
 use clawr_engine::kind::{Finish, MayEnqueue, Policy, RegistryBuilder, Run};
@@ -48,6 +49,7 @@ pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
         .with::<chaos_throttle::ChaosThrottle>()
         .with::<chaos_tidy::ChaosTidy>()
         .with::<chaos_total::ChaosTotal>()
+        .with::<chaos_wait::ChaosWait>()
 }
 
 fn policy() -> Policy {

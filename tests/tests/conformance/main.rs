@@ -21,3 +21,4 @@ mod schema;
 mod support;
 mod unique;
 mod unique_model;
+mod waits;

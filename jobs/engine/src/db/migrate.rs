@@ -61,6 +61,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0005_engine_pauses",
     "0006_engine_unique",
     "0007_engine_limits",
+    "0008_engine_waits",
     "0009_engine_notes",
 ];
 

@@ -49,6 +49,7 @@ mod query;
 mod routes;
 mod serve;
 mod settlements;
+mod signals;
 mod tenants;
 mod times;
 mod workers;

@@ -4,8 +4,8 @@ use crate::api::Api;
 use crate::openapi::Doc;
 use crate::problem::Problem;
 use crate::{
-    apis, audit, docs_page, effects, health, job_limits, jobs, keys, ledger, limits, openapi, ops_page, pauses, settlements, tenants,
-    workers,
+    apis, audit, docs_page, effects, health, job_limits, jobs, keys, ledger, limits, openapi, ops_page, pauses, settlements, signals,
+    tenants, workers,
 };
 use axum::Router;
 use axum::handler::Handler;
@@ -42,6 +42,7 @@ pub fn all() -> Vec<Route> {
     let parts = [
         jobs::routes(),
         effects::routes(),
+        signals::routes(),
         settlements::routes(),
         tenants::routes(),
         apis::routes(),

@@ -12,5 +12,6 @@ mod http {
     mod schema;
     mod serving;
     mod settlements;
+    mod signals;
     mod support;
 }

@@ -19,4 +19,5 @@ pub mod queue_limits;
 pub mod queues;
 pub mod serve;
 pub mod settlements;
+pub mod signals;
 pub mod tenants;

@@ -49,7 +49,10 @@ impl Fixes {
     }
 
     fn shown(&self, fix: &str) -> Option<String> {
-        let is_for_caller = if fix.starts_with("clawr jobs ") { self.may_move } else { self.is_global };
+        let is_for_caller = match fix {
+            jobs if jobs.starts_with("clawr jobs ") => self.may_move,
+            signals => self.is_global || signals.starts_with("clawr signals "),
+        };
         if fix.is_empty() || !is_for_caller {
             return None;
         }

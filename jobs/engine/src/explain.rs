@@ -248,7 +248,9 @@ fn waits(job: &Job) -> Option<String> {
 
 /// The command that ends a wait, or empty.
 fn wakes(job: &Job) -> String {
-    wait::waited_for(&job.reason).map(|(name, key)| format!("clawr signals send {} {}", quoted(name), quoted(key))).unwrap_or_default()
+    let Some((name, key)) = wait::waited_for(&job.reason) else { return String::new() };
+    let tenant = if job.tenant.is_empty() { String::new() } else { format!(" --tenant {}", job.tenant) };
+    format!("clawr signals send {} {}{tenant}", quoted(name), quoted(key))
 }
 
 /// Several pauses are told in one sentence; the command ends the one that lasts longest, the others follow.

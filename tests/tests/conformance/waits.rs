@@ -214,8 +214,10 @@ async fn no_wake_up_is_lost_and_none_is_used_twice() {
                 let (queue, signal) = (queues[(i + 1) % 4].clone(), paid(&key));
                 tokio::spawn(async move { send(&queue, signal).await })
             });
-            let (asleep, sent) =
-                futures::join!(futures::future::join_all(sleepers.collect::<Vec<_>>()), futures::future::join_all(wakers.collect::<Vec<_>>()));
+            let (asleep, sent) = futures::join!(
+                futures::future::join_all(sleepers.collect::<Vec<_>>()),
+                futures::future::join_all(wakers.collect::<Vec<_>>())
+            );
             assert!(asleep.into_iter().all(|a| a.expect("joined") == Answer::Committed));
             assert_eq!(sent.into_iter().filter(|s| s.is_ok()).count(), N);
             let taken = rows(&queues[0], &format!("select taken_by from signals where key = '{key}'")).await;

@@ -11,6 +11,7 @@ mod manners;
 mod pauses;
 mod rows;
 mod schemas;
+mod signals;
 mod system;
 
 use anyhow::{Context as _, ensure};

@@ -4,6 +4,7 @@ use super::acts::{self, Act};
 use super::effects;
 use super::limits;
 use super::pauses;
+use super::signals;
 
 /// One command.
 pub struct Row {
@@ -87,6 +88,7 @@ pub const ROWS: &[Row] = &[
         2,
         "/verdict must be confirmed, rejected or absent",
     ),
+    row("signals send", signals::send, "signals send paid order --id cli-1", 4, "this id is that of a signal with other content"),
     row("ledger balances", acts::ledger_balances, "ledger balances --limit 0", 2, "/limit must be an integer"),
     row("ledger verify", acts::ledger_verify, "ledger verify", 1, "findings"),
     row("audit tail", acts::audit_tail, "audit tail -n few", 2, "invalid value 'few' for '--limit <LIMIT>'"),

@@ -49,3 +49,19 @@ create policy worker_all on waits to clawr_worker using (true) with check (true)
 create policy tenant_only on signals for select to clawr_app using (tenant = current_setting('app.tenant', true));
 grant select, insert, update, delete on signal_slots, signals, waits to clawr_worker;
 grant select on signals to clawr_app;
+
+-- How far a job that runs has come, as its handler says it; the last one of the last run counts.
+create table checkpoints (
+  job text collate "C" not null constraint checkpoints_job primary key,
+  tenant text collate "C" not null,
+  data text collate "C" not null,
+  lease text collate "C" not null,
+  seq bigint not null,
+  at bigint not null
+);
+create index checkpoints_at on checkpoints (at);
+alter table checkpoints enable row level security;
+create policy worker_all on checkpoints to clawr_worker using (true) with check (true);
+create policy tenant_only on checkpoints to clawr_app using (tenant = current_setting('app.tenant', true)) with check (tenant = current_setting('app.tenant', true));
+grant select, insert, update, delete on checkpoints to clawr_worker;
+grant select, delete on checkpoints to clawr_app;

@@ -46,3 +46,15 @@ create table waits (
 create index waits_slot on waits (tenant, name, key, since, job);
 --;;
 create index waits_since on waits (since);
+--;;
+-- How far a job that runs has come, as its handler says it; the last one of the last run counts.
+create table checkpoints (
+  job text not null primary key,
+  tenant text not null,
+  data text not null,
+  lease text not null,
+  seq integer not null,
+  at integer not null
+) strict, without rowid;
+--;;
+create index checkpoints_at on checkpoints (at);

@@ -96,6 +96,7 @@ async fn prune(shared: &Shared) -> anyhow::Result<()> {
     let now = shared.queue.clock().now();
     shared.queue.prune_ops(now - OPS_KEPT_US).await?;
     shared.queue.prune_throttles(now - OPS_KEPT_US).await?;
+    shared.queue.prune_checkpoints(now - OPS_KEPT_US).await?;
     shared.queue.prune_signals(now - SIGNALS_KEPT_US).await?;
     Ok(())
 }

@@ -8,6 +8,7 @@
 use crate::held::{Held, Hold};
 use clawr_domain::ports::Ports;
 use clawr_engine::backoff::random_below;
+use clawr_engine::checkpoint::{self, Checkpoints};
 use clawr_engine::db::DbError;
 use clawr_engine::effect::{EffectOpen, Effects, findings};
 use clawr_engine::job::{Claimed, State};
@@ -110,7 +111,7 @@ impl Executor {
             let Some(refusal) = self.commit(settled).await else { return };
             match self.next(&job, &refusal) {
                 Next::Again(rerun) => job = Arc::from(rerun),
-                Next::Settle(settled) => return self.commit_last(self.with_findings(*settled, &hold)).await,
+                Next::Settle(settled) => return self.commit_last(forgetting(self.with_findings(*settled, &hold), true)).await,
             }
         }
     }
@@ -123,20 +124,21 @@ impl Executor {
 
     async fn attempt(&self, job: &Arc<Claimed>, hold: &Hold) -> Settled {
         if job.deadline != 0 && job.deadline < self.queue.clock().now() {
-            return self.dead(job, "deadline", "not started before its deadline");
+            return forgetting(self.dead(job, "deadline", "not started before its deadline"), true);
         }
         match self.decode(job) {
             Ok((entry, args)) => {
                 let policy = entry.policy.effects;
                 let effects = Effects::of(self.queue.clone(), job.clone(), &(self.worker)(), policy, hold.stop.clone());
-                let ended = self.run(&entry, args, job, hold, &effects).await;
+                let checkpoints = Checkpoints::of(&self.queue, job.clone());
+                let ended = self.run(&entry, args, job, hold, &effects, &checkpoints).await;
                 hold.confirmed(effects.confirmed());
                 match effects.any_open() {
                     true => self.held_for_effects(job, &ended),
-                    false => self.with_findings(self.settle(&entry, job, ended), hold),
+                    false => forgetting(self.with_findings(self.settle(&entry, job, ended), hold), checkpoints.touched()),
                 }
             }
-            Err(why) => self.dead(job, "undecodable", &why),
+            Err(why) => forgetting(self.dead(job, "undecodable", &why), true),
         }
     }
 
@@ -147,7 +149,15 @@ impl Executor {
         Ok((entry.clone(), args))
     }
 
-    async fn run(&self, entry: &Entry<Ports>, args: Json, job: &Arc<Claimed>, hold: &Hold, effects: &Effects) -> Ended {
+    async fn run(
+        &self,
+        entry: &Entry<Ports>,
+        args: Json,
+        job: &Arc<Claimed>,
+        hold: &Hold,
+        effects: &Effects,
+        checkpoints: &Checkpoints,
+    ) -> Ended {
         let (queue, mut stop) = (&self.queue, hold.stop.clone());
         let notes = Notes::of(queue.clone(), job.clone());
         let run = Run {
@@ -157,6 +167,7 @@ impl Executor {
             stop: stop.clone(),
             effects: effects.clone(),
             notes: notes.clone(),
+            checkpoints: checkpoints.clone(),
             asking: self.asking.clone(),
         };
         let mut handler = tokio::spawn(entry.start(args, run, self.ports.clone()));
@@ -300,7 +311,7 @@ impl Executor {
         }
     }
 
-    /// Commits an outcome without writes, which nothing of ours refuses.
+    /// Commits an outcome without a handler's writes, which nothing of ours refuses.
     async fn commit_last(&self, settled: Settled) {
         let id = settled.job.id.clone();
         if let Some(error) = self.commit(settled).await {
@@ -341,6 +352,18 @@ fn stay(job: &Arc<Claimed>, state: State, run_at: i64, attempts: i64, reason: &s
     let reruns = if reason == "stale" { 0 } else { job.reruns };
     let transition = Transition::Stay { state, run_at, attempts, reruns, reason: reason.to_owned(), errors: None };
     Settled { job: job.clone(), transition, writes: Vec::new(), follow_ups: Vec::new() }
+}
+
+/// A job that ends leaves no checkpoint. One that is completed and never asked for any has none to forget.
+fn forgetting(mut settled: Settled, touched: bool) -> Settled {
+    let may_have = match settled.transition {
+        Transition::End { state, .. } => touched || state != State::Completed,
+        Transition::Stay { .. } | Transition::Wait(_) => false,
+    };
+    if may_have {
+        settled.writes.push(checkpoint::clear(&settled.job));
+    }
+    settled
 }
 
 /// Doubles from the policy's first pause to its longest, ±20 %.

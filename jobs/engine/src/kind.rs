@@ -1,5 +1,6 @@
 //! What can be run: a [`Kind`] is a payload type, a policy and a handler; the [`Registry`] knows them by name.
 
+use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::effect::{Class, Effect, Effects, Look, Next, Stored};
@@ -177,6 +178,8 @@ pub struct Run {
     pub effects: Effects,
     /// What it says of itself.
     pub notes: Notes,
+    /// How far it has come.
+    pub checkpoints: Checkpoints,
     /// Asks the receivers of any kind's effects.
     pub asking: Arc<dyn Asking>,
 }
@@ -185,6 +188,22 @@ impl Run {
     /// Something to be done outside, once, under a key of its business identity.
     pub fn effect(&self, class: Class, key: impl Into<String>, intent: Json) -> Effect<'_> {
         self.effects.effect(class, key, intent)
+    }
+
+    /// Keeps how far this job has come, for its next run; at most 64 KiB. An error means that it was not kept, or that nobody
+    /// knows: the run should end.
+    pub async fn checkpoint(&self, data: Json) -> anyhow::Result<()> {
+        self.checkpoints.put(&data, &[]).await
+    }
+
+    /// The same with writes, which are there if and only if the checkpoint is.
+    pub async fn checkpoint_with(&self, data: Json, writes: &[Write]) -> anyhow::Result<()> {
+        self.checkpoints.put(&data, writes).await
+    }
+
+    /// What the last checkpoint of this job kept.
+    pub async fn checkpoint_data(&self) -> anyhow::Result<Option<Json>> {
+        self.checkpoints.last().await
     }
 
     /// The last signal of this name and key that woke this job, in this run or an earlier one; `None` = none yet, or the

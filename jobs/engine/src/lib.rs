@@ -1,10 +1,11 @@
 //! Durable jobs: a queue in SQLite, Postgres or D1 with leases, exactly-once outcomes and no business word in it.
 //!
 //! In reading order: [`db`] (statements and atomic commits), [`clock`], [`ids`], [`kind`] (what can be run),
-//! [`job`] (what is stored), [`enqueue`], [`claim`], [`outcome`], [`wait`] (signals and timers), [`liveness`], [`manage`]
-//! (operators' acts), [`pauses`], [`limits`], [`explain`] (why a job does not run).
+//! [`job`] (what is stored), [`enqueue`], [`claim`], [`outcome`], [`wait`] (signals and timers), [`checkpoint`], [`liveness`],
+//! [`manage`] (operators' acts), [`pauses`], [`limits`], [`explain`] (why a job does not run).
 
 pub mod backoff;
+pub mod checkpoint;
 pub mod claim;
 pub mod clock;
 pub mod coalesce;

@@ -1,5 +1,6 @@
 //! Looking at jobs, and what an operator may do to them. Every look is within a scope.
 
+use crate::checkpoint;
 use crate::db::{DbError, Rows, Scope};
 use crate::job::{Job, State};
 use crate::queue::Queue;
@@ -95,6 +96,7 @@ impl Queue {
             CANCEL_LIVE.with([id.into(), op.as_str().into(), now.into()]),
             CANCEL_DELETE.with([id.into(), op.as_str().into()]),
             CANCEL_ASK.with([scope.param(), id.into(), reason.into()]),
+            checkpoint::DROP.with([id.into()]),
         ];
         let rows = self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0?;
         if !rows[2].is_empty() {

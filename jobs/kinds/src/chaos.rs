@@ -2,6 +2,7 @@
 //! args, so that a test sees executions from outside the database.
 
 mod chaos_abort;
+mod chaos_checkpoint;
 mod chaos_debounce;
 mod chaos_effect;
 mod chaos_fail;
@@ -32,6 +33,7 @@ use std::time::Duration;
 pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
     kinds
         .with::<chaos_abort::ChaosAbort>()
+        .with::<chaos_checkpoint::ChaosCheckpoint>()
         .with::<chaos_debounce::ChaosDebounce>()
         .with::<chaos_effect::ChaosEffect>()
         .with::<chaos_fail::ChaosFail>()

@@ -2,6 +2,7 @@
 
 mod append_only;
 mod cancel;
+mod checkpoints;
 mod commit;
 mod effects;
 mod explain;

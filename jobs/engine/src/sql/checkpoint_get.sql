@@ -1,0 +1,3 @@
+-- params: text
+-- How far a job has come; primary key.
+select data from checkpoints where job = $1

@@ -14,13 +14,13 @@ const CLOCK_EVERY: Duration = Duration::from_secs(10);
 const CANCELS_EVERY: Duration = Duration::from_secs(1);
 /// How often unsealed audit entries are sealed.
 const SEAL_EVERY: Duration = Duration::from_millis(500);
-/// How often effects without a resolver are looked for.
+/// How often is looked for what nobody looks after: effects without a resolver, ends that no group has counted.
 const HEAL_EVERY: Duration = Duration::from_secs(60);
 /// How often old operation ids are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Operation ids are kept far longer than any commit is repeated.
 const OPS_KEPT_US: i64 = 7 * 86_400 * 1_000_000;
-/// Signals nobody took, and those of ended jobs, are kept this long.
+/// Signals nobody took, those of ended jobs, and groups that are over, are kept this long.
 const SIGNALS_KEPT_US: i64 = 30 * 86_400 * 1_000_000;
 
 /// Starts all duties; they end when `stop` turns true.
@@ -83,11 +83,11 @@ async fn seal(shared: &Shared) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Wakes what sleeps without anybody who will wake it.
+/// Wakes what sleeps without anybody who will wake it; where all binaries know effects and groups there is nothing.
 async fn heal(shared: &Shared) -> anyhow::Result<()> {
-    let healed = shared.queue.heal_effects().await?;
-    if healed > 0 {
-        tracing::warn!(healed, "effects had nobody to resolve them, as an older binary leaves them");
+    let (effects, ends) = (shared.queue.heal_effects().await?, shared.queue.heal_groups().await?);
+    if effects > 0 || ends > 0 {
+        tracing::warn!(effects, ends, "looked after effects and ends of group members that nobody looked after");
     }
     Ok(())
 }
@@ -97,6 +97,7 @@ async fn prune(shared: &Shared) -> anyhow::Result<()> {
     shared.queue.prune_ops(now - OPS_KEPT_US).await?;
     shared.queue.prune_throttles(now - OPS_KEPT_US).await?;
     shared.queue.prune_checkpoints(now - OPS_KEPT_US).await?;
+    shared.queue.prune_groups(now - SIGNALS_KEPT_US).await?;
     shared.queue.prune_signals(now - SIGNALS_KEPT_US).await?;
     Ok(())
 }

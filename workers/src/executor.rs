@@ -11,6 +11,7 @@ use clawr_engine::backoff::random_below;
 use clawr_engine::checkpoint::{self, Checkpoints};
 use clawr_engine::db::DbError;
 use clawr_engine::effect::{EffectOpen, Effects, findings};
+use clawr_engine::group::Group;
 use clawr_engine::job::{Claimed, State};
 use clawr_engine::kind::{Asking, Entry, Fatal, Finish, Outcome, Policy, Registry, RetryAfter, Run, Stop, StopSignal};
 use clawr_engine::notes::{KEPT_EVERY, Notes};
@@ -217,8 +218,11 @@ impl Executor {
     }
 
     fn finished(&self, job: &Arc<Claimed>, finish: Finish) -> Settled {
+        if let Some((field, why)) = finish.groups.iter().find_map(Group::fault) {
+            return self.dead(job, "group", &format!("a group's {field} {why}"));
+        }
         let transition = self.transition(job, finish.outcome);
-        Settled { job: job.clone(), transition, writes: finish.writes, follow_ups: finish.follow_ups }
+        Settled { job: job.clone(), transition, writes: finish.writes, follow_ups: finish.follow_ups, groups: finish.groups }
     }
 
     fn transition(&self, job: &Arc<Claimed>, outcome: Outcome) -> Transition {
@@ -274,7 +278,7 @@ impl Executor {
     fn dead(&self, job: &Arc<Claimed>, reason: &str, text: &str) -> Settled {
         let errors = Some(history(&job.errors, job.attempt, reason, text, self.queue.clock().now()));
         let transition = Transition::End { state: State::Dead, reason: reason.to_owned(), result: String::new(), errors };
-        Settled { job: job.clone(), transition, writes: Vec::new(), follow_ups: Vec::new() }
+        Settled { job: job.clone(), transition, writes: Vec::new(), follow_ups: Vec::new(), groups: Vec::new() }
     }
 
     /// `Some` = the outcome was refused and the lease still holds. Everything else is final and told here.
@@ -351,7 +355,7 @@ enum Next {
 fn stay(job: &Arc<Claimed>, state: State, run_at: i64, attempts: i64, reason: &str) -> Settled {
     let reruns = if reason == "stale" { 0 } else { job.reruns };
     let transition = Transition::Stay { state, run_at, attempts, reruns, reason: reason.to_owned(), errors: None };
-    Settled { job: job.clone(), transition, writes: Vec::new(), follow_ups: Vec::new() }
+    Settled { job: job.clone(), transition, writes: Vec::new(), follow_ups: Vec::new(), groups: Vec::new() }
 }
 
 /// A job that ends leaves no checkpoint. One that is completed and never asked for any has none to forget.

@@ -86,7 +86,7 @@ pub(super) async fn open_job(api: &Api, caller: &Caller, id: &str) -> Result<Job
 
 async fn told(api: &Api, caller: &Caller, job: &Job, what: (&'static str, &str), acted: Acted) -> Result<Response, Problem> {
     let status = match acted {
-        Acted::Done(_) => StatusCode::OK,
+        Acted::Done(_) | Acted::Detached { .. } => StatusCode::OK,
         Acted::Asked => StatusCode::ACCEPTED,
         Acted::Refused(_, why) => return Err(Problem::conflict("state_forbids", why)),
         Acted::Taken(holder) => {

@@ -22,7 +22,7 @@ async fn in_doubt(house: &House, key: &str) -> (String, String) {
     drop(sent.send(async |_| Reply::Unknown("the line broke".into())).await);
     let transition =
         Transition::Stay { state: State::Held, run_at: job.run_at, attempts: -1, reruns: 0, reason: HELD_FOR_EFFECTS.into(), errors: None };
-    let settled = Settled { job, transition, writes: Vec::new(), follow_ups: Vec::new() };
+    let settled = Settled { job, transition, writes: Vec::new(), follow_ups: Vec::new(), groups: Vec::new() };
     commit(house.queue.db(), house.queue.clock(), &[settled]).await.expect("held");
     let listed = house.get(&format!("/v1/jobs/{job_id}/effects"), key).await;
     (job_id, listed.body["items"][0]["id"].as_str().expect("an effect").to_owned())

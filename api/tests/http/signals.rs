@@ -13,7 +13,7 @@ async fn asleep(house: &House, key: &str, order: &str) -> String {
     let mut claimer = Claimer::new(house.queue.clone(), "chaos", &["chaos_sleep:1".to_owned()]);
     let job = Arc::new(claimer.claim("wkr_1", 1).await.expect("a claim").remove(0));
     let transition = Transition::Wait(Wait::signal("paid", order));
-    let settled = Settled { job, transition, writes: Vec::new(), follow_ups: Vec::new() };
+    let settled = Settled { job, transition, writes: Vec::new(), follow_ups: Vec::new(), groups: Vec::new() };
     commit(house.queue.db(), house.queue.clock(), &[settled]).await.expect("asleep");
     made.body["id"].as_str().expect("a job").to_owned()
 }

@@ -217,6 +217,8 @@ pub struct Claimed {
     pub trace: String,
     /// Order of claiming.
     pub rank: i64,
+    /// Whether a group counts its end.
+    pub grouped: bool,
 }
 
 impl Claimed {
@@ -240,6 +242,7 @@ impl Claimed {
             errors: row.text("errors")?,
             trace: row.text("trace")?,
             rank: row.int("rank")?,
+            grouped: row.flag("grouped")?,
         })
     }
 }

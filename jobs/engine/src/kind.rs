@@ -4,6 +4,7 @@ use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::effect::{Class, Effect, Effects, Look, Next, Stored};
+use crate::group::Group;
 use crate::job::{Claimed, Job, NewJob};
 use crate::notes::Notes;
 use crate::unique::Unique;
@@ -128,12 +129,14 @@ pub struct Finish {
     /// Enqueued if and only if the outcome is committed. Neither keys nor unique policies count here: children's
     /// ids are derived.
     pub follow_ups: Vec<NewJob>,
+    /// Made, or added to, if and only if the outcome is committed.
+    pub groups: Vec<Group>,
 }
 
 impl Finish {
     /// Done, with a result and nothing to write.
     pub fn done(result: Json) -> Self {
-        Self { outcome: Outcome::Done(result), writes: Vec::new(), follow_ups: Vec::new() }
+        Self { outcome: Outcome::Done(result), writes: Vec::new(), follow_ups: Vec::new(), groups: Vec::new() }
     }
 
     /// Adds writes.
@@ -144,7 +147,7 @@ impl Finish {
 
     /// Ends as `outcome`, with nothing to write.
     pub fn as_outcome(outcome: Outcome) -> Self {
-        Self { outcome, writes: Vec::new(), follow_ups: Vec::new() }
+        Self { outcome, writes: Vec::new(), follow_ups: Vec::new(), groups: Vec::new() }
     }
 }
 

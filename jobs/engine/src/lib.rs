@@ -1,8 +1,9 @@
 //! Durable jobs: a queue in SQLite, Postgres or D1 with leases, exactly-once outcomes and no business word in it.
 //!
 //! In reading order: [`db`] (statements and atomic commits), [`clock`], [`ids`], [`kind`] (what can be run),
-//! [`job`] (what is stored), [`enqueue`], [`claim`], [`outcome`], [`wait`] (signals and timers), [`checkpoint`], [`liveness`],
-//! [`manage`] (operators' acts), [`pauses`], [`limits`], [`explain`] (why a job does not run).
+//! [`job`] (what is stored), [`enqueue`], [`claim`], [`outcome`], [`wait`] (signals and timers), [`group`] (children and
+//! callbacks), [`checkpoint`], [`liveness`], [`manage`] (operators' acts), [`pauses`], [`limits`], [`explain`] (why a job does
+//! not run).
 
 pub mod backoff;
 pub mod checkpoint;
@@ -15,6 +16,7 @@ pub mod enqueue;
 pub mod explain;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
+pub mod group;
 pub mod ids;
 pub mod job;
 pub mod kind;

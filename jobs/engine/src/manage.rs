@@ -1,7 +1,8 @@
 //! Looking at jobs, and what an operator may do to them. Every look is within a scope.
 
 use crate::checkpoint;
-use crate::db::{DbError, Rows, Scope};
+use crate::db::{DbError, Row, Rows, Scope};
+use crate::group;
 use crate::job::{Job, State};
 use crate::queue::Queue;
 use serde_json::json;
@@ -53,6 +54,11 @@ pub struct Filter {
 pub enum Acted {
     /// Done; the job's state now.
     Done(State),
+    /// Made available; the group it belonged to had fired already and counts it no more.
+    Detached {
+        /// The group's id.
+        group: String,
+    },
     /// It runs: the handler is told, the state stays.
     Asked,
     /// Not allowed in this state.
@@ -91,18 +97,22 @@ impl Queue {
     /// Cancels: a job that does not run ends at once, a running one is asked to.
     pub async fn cancel(&self, scope: &Scope, id: &str, reason: &str) -> Result<Acted, DbError> {
         let (op, now) = (crate::ids::new_op(), self.clock.now());
-        let commit = vec![
+        let jobs = group::ids([id]);
+        let mut commit = vec![
+            group::lock(&jobs, &op),
             CANCEL_STAMP.with([scope.param(), id.into(), op.as_str().into(), reason.into()]),
             CANCEL_LIVE.with([id.into(), op.as_str().into(), now.into()]),
             CANCEL_DELETE.with([id.into(), op.as_str().into()]),
             CANCEL_ASK.with([scope.param(), id.into(), reason.into()]),
             checkpoint::DROP.with([id.into()]),
         ];
+        commit.extend(group::count(&jobs, &op, now));
         let rows = self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0?;
-        if !rows[2].is_empty() {
+        rows.iter().flatten().filter_map(|row| row.text("queue").ok()).for_each(|queue| self.db.notify(&queue));
+        if !rows[3].is_empty() {
             return Ok(Acted::Done(State::Cancelled));
         }
-        if !rows[3].is_empty() {
+        if !rows[4].is_empty() {
             return Ok(Acted::Asked);
         }
         self.why_not(scope, id, "only a live job without open effects can be cancelled").await
@@ -111,21 +121,24 @@ impl Queue {
     /// Runs again: a dead or cancelled job comes back from the archive under the same id, a waiting retry runs now, a
     /// quarantined one is released.
     pub async fn retry(&self, scope: &Scope, id: &str) -> Result<Acted, DbError> {
-        let now = self.clock.now();
-        let commit = vec![
+        let (op, now) = (crate::ids::new_op(), self.clock.now());
+        let mut commit = vec![
+            group::lock(&group::ids([id]), &op),
             RETRY_NOW.with([scope.param(), id.into(), now.into()]),
             REDRIVE_INSERT.with([scope.param(), id.into(), now.into()]),
             REDRIVE_DELETE.with([scope.param(), id.into()]),
         ];
+        commit.extend(group::bring_back(id, &op));
         let rows = match self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0 {
             Err(DbError::Unique(name)) if name == "jobs_unique_key" => return self.taken(scope, id).await,
             answer => answer?,
         };
-        let moved = rows[0].first().or_else(|| rows[1].first());
+        let moved = rows[1].first().or_else(|| rows[2].first());
         match moved {
             Some(row) => {
                 self.db.notify(&row.text("queue")?);
-                Ok(Acted::Done(State::Available))
+                let detached = rows.iter().flatten().find_map(|row: &Row| row.text("detached").ok());
+                Ok(detached.map_or(Acted::Done(State::Available), |group| Acted::Detached { group }))
             }
             None => self.why_not(scope, id, "only a dead, cancelled, retryable, scheduled or quarantined job can be retried").await,
         }

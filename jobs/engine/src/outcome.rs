@@ -10,6 +10,7 @@ use crate::coalesce::Coalescer;
 use crate::db::{Db, DbError, Engine, Rows, Scope, Statement};
 use crate::effect;
 use crate::enqueue::{insert_statement, job_row};
+use crate::group::{self, Group};
 use crate::ids::new_op;
 use crate::job::{Claimed, NewJob, State, rank};
 use crate::wait::{self, Sleeper, Wait};
@@ -79,12 +80,24 @@ pub struct Settled {
     pub writes: Vec<Write>,
     /// Enqueued if and only if the transition is committed.
     pub follow_ups: Vec<NewJob>,
+    /// Made, or added to, if and only if the transition is committed.
+    pub groups: Vec<Group>,
 }
 
 impl Settled {
     fn sleeper(&self) -> Option<Sleeper<'_>> {
         let Transition::Wait(wait) = &self.transition else { return None };
         Some(Sleeper { job: &self.job.id, tenant: &self.job.tenant, wait })
+    }
+
+    /// Whether a group counts this end.
+    fn ends_member(&self) -> bool {
+        self.job.grouped && matches!(self.transition, Transition::End { .. })
+    }
+
+    /// Whether its commit does more than to move the job, and so must be refused as a whole when it comes a second time.
+    fn has_work(&self) -> bool {
+        !self.writes.is_empty() || !self.follow_ups.is_empty() || !self.groups.is_empty() || self.ends_member()
     }
 
     /// Whether the job is held because what it did outside is unknown.
@@ -127,8 +140,7 @@ impl Finisher {
 
     /// Commits one outcome, together with whoever else waits.
     pub async fn finish(&self, settled: Settled) -> Result<Answer, DbError> {
-        let has_work = !settled.writes.is_empty() || !settled.follow_ups.is_empty();
-        if has_work { self.working.call(settled).await } else { self.plain.call(settled).await }
+        if settled.has_work() { self.working.call(settled).await } else { self.plain.call(settled).await }
     }
 }
 
@@ -138,7 +150,7 @@ pub async fn commit(db: &Db, clock: &Clock, settled: &[Settled]) -> Result<Vec<A
     let (answer, _) = db.commit_until_known(&Scope::System, statements, PATIENCE).await;
     match answer {
         Ok(rows) => {
-            wake(db, settled);
+            wake(db, settled, &rows);
             answers(settled, &rows)
         }
         Err(error) if error.is_retryable() => Err(error),
@@ -221,14 +233,21 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
     let sleepers: Vec<Sleeper<'_>> = settled.iter().filter_map(Settled::sleeper).collect();
     let (lock, meet) = wait::around(&sleepers, &op, clock);
     let mut all = Vec::from_iter(lock);
-    let has_work = settled.iter().any(|s| !s.writes.is_empty() || !s.follow_ups.is_empty());
-    if has_work {
+    let (groups_lock, groups_count) = groups(settled, &op, clock);
+    all.extend(groups_lock);
+    if settled.iter().any(Settled::has_work) {
         let fence = fence_rows(settled);
         let count = i64::try_from(settled.len()).unwrap_or(i64::MAX);
         all.push(STAMP.with([fence.as_str().into(), op.as_str().into()]));
         all.push(GUARD_LEASE.with([fence.into(), op.as_str().into(), count.into()]));
         all.extend(write::statements(settled.iter().flat_map(|s| &s.writes)));
-        let follow_ups: Vec<_> = settled.iter().flat_map(|s| &s.follow_ups).map(|job| job_row(job.clone(), "", clock)).collect();
+        let mut follow_ups: Vec<_> = settled.iter().flat_map(|s| &s.follow_ups).map(|job| job_row(job.clone(), "", clock)).collect();
+        let made: Vec<(&Claimed, &Group)> = settled.iter().flat_map(|s| s.groups.iter().map(|group| (&*s.job, group))).collect();
+        if !made.is_empty() {
+            let (make, children) = group::make(&made, &op, clock);
+            all.extend(make);
+            follow_ups.extend(children);
+        }
         if !follow_ups.is_empty() {
             all.push(insert_statement(&follow_ups));
         }
@@ -238,11 +257,24 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
     let has_moves = moves.is_some();
     all.extend(moves);
     all.extend(meet);
+    all.extend(groups_count);
     if has_moves {
         // a move holds what has an effect open, whatever it was meant to be
         all.extend(effect::lost(&op, &fence_rows(settled), clock.now()));
     }
     all
+}
+
+/// What comes first and last where groups are concerned; nothing elsewhere.
+fn groups(settled: &[Settled], op: &str, clock: &Clock) -> (Vec<Statement>, Vec<Statement>) {
+    let ending: Vec<&str> = settled.iter().filter(|s| s.ends_member()).map(|s| s.job.id.as_str()).collect();
+    if ending.is_empty() && settled.iter().all(|s| s.groups.is_empty()) {
+        return (Vec::new(), Vec::new());
+    }
+    let jobs = group::ids(ending.iter().copied());
+    let locks = (!ending.is_empty()).then(|| group::lock(&jobs, op)).into_iter();
+    let locks = locks.chain(group::lock_more(settled.iter().flat_map(|s| &s.groups), op)).collect();
+    (locks, group::count(&jobs, op, clock.now()).into())
 }
 
 fn end_statements(engine: Engine, clock: &Clock, settled: &[Settled], op: &str) -> Vec<Statement> {
@@ -303,10 +335,12 @@ fn answers(settled: &[Settled], rows: &[Rows]) -> Result<Vec<Answer>, DbError> {
     Ok(settled.iter().map(answer).collect())
 }
 
-fn wake(db: &Db, settled: &[Settled]) {
+fn wake(db: &Db, settled: &[Settled], rows: &[Rows]) {
+    let made: BTreeSet<String> = rows.iter().flatten().filter_map(|row| row.text("queue").ok()).collect();
+    let children = settled.iter().flat_map(|s| &s.groups).flat_map(|group| &group.children).map(|job| job.queue.as_str());
     let follow_ups = settled.iter().flat_map(|s| &s.follow_ups).map(|job| job.queue.as_str());
     let moved = settled.iter().filter(|s| !matches!(s.transition, Transition::End { .. })).map(|s| s.job.queue.as_str());
     let resolving = settled.iter().filter(|s| s.is_held_for_effects()).map(|_| effect::QUEUE);
-    let queues: BTreeSet<&str> = follow_ups.chain(moved).chain(resolving).collect();
+    let queues: BTreeSet<&str> = follow_ups.chain(moved).chain(resolving).chain(children).chain(made.iter().map(String::as_str)).collect();
     queues.into_iter().for_each(|queue| db.notify(queue));
 }

@@ -7,6 +7,7 @@ mod chaos_debounce;
 mod chaos_effect;
 mod chaos_fail;
 mod chaos_follow;
+mod chaos_group;
 mod chaos_notes;
 mod chaos_panic;
 mod chaos_reject;
@@ -38,6 +39,7 @@ pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
         .with::<chaos_effect::ChaosEffect>()
         .with::<chaos_fail::ChaosFail>()
         .with::<chaos_follow::ChaosFollow>()
+        .with::<chaos_group::ChaosGroup>()
         .with::<chaos_notes::ChaosNotes>()
         .with::<chaos_panic::ChaosPanic>()
         .with::<chaos_reject::ChaosReject>()

@@ -8,6 +8,7 @@ mod effects;
 mod explain;
 mod lives;
 mod limits;
+mod groups;
 mod lost_reply;
 mod money;
 mod notes;

@@ -64,12 +64,12 @@ pub async fn claim(queue: &Queue, n: i64) -> Vec<Claimed> {
 
 pub fn done(job: &Claimed) -> Settled {
     let transition = Transition::End { state: State::Completed, reason: String::new(), result: String::new(), errors: None };
-    Settled { job: Arc::new(job.clone()), transition, writes: Vec::new(), follow_ups: Vec::new() }
+    Settled { job: Arc::new(job.clone()), transition, writes: Vec::new(), follow_ups: Vec::new(), groups: Vec::new() }
 }
 
 pub fn stay(job: &Claimed, state: State, run_at: i64) -> Settled {
     let transition = Transition::Stay { state, run_at, attempts: 0, reruns: 0, reason: "test".into(), errors: None };
-    Settled { job: Arc::new(job.clone()), transition, writes: Vec::new(), follow_ups: Vec::new() }
+    Settled { job: Arc::new(job.clone()), transition, writes: Vec::new(), follow_ups: Vec::new(), groups: Vec::new() }
 }
 
 pub fn with_writes(mut settled: Settled, writes: Vec<Write>) -> Settled {

@@ -9,4 +9,5 @@ where id in (
     and j.rank >= $4 and j.rank <= $5
   order by j.rank, j.id
   limit $6)
-returning id, kind, version, queue, tenant, args, attempt, max_attempts, crashes, reruns, priority, run_at, deadline, lease, errors, trace, rank
+returning id, kind, version, queue, tenant, args, attempt, max_attempts, crashes, reruns, priority, run_at, deadline, lease, errors, trace, rank,
+  case when exists (select 1 from group_members m where m.job = jobs.id) then 1 else 0 end as grouped

@@ -1,0 +1,3 @@
+-- params: int
+-- Forgets the members of old groups that are over; index groups_at.
+delete from group_members where grp in (select g.id from groups g where g.at < $1 and g.sealed = 1 and g.pending = 0)

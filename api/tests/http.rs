@@ -3,6 +3,7 @@
 
 mod http {
     mod effects;
+    mod groups;
     mod jobs;
     mod limits;
     mod manners;

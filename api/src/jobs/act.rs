@@ -85,8 +85,13 @@ pub(super) async fn open_job(api: &Api, caller: &Caller, id: &str) -> Result<Job
 }
 
 async fn told(api: &Api, caller: &Caller, job: &Job, what: (&'static str, &str), acted: Acted) -> Result<Response, Problem> {
+    let mut detached_from = None;
     let status = match acted {
-        Acted::Done(_) | Acted::Detached { .. } => StatusCode::OK,
+        Acted::Done(_) => StatusCode::OK,
+        Acted::Detached { group } => {
+            detached_from = Some(group);
+            StatusCode::OK
+        }
         Acted::Asked => StatusCode::ACCEPTED,
         Acted::Refused(_, why) => return Err(Problem::conflict("state_forbids", why)),
         Acted::Taken(holder) => {
@@ -99,5 +104,9 @@ async fn told(api: &Api, caller: &Caller, job: &Job, what: (&'static str, &str),
     let event = Event { action: what.0, object: &job.id, tenant_id: &job.tenant, metadata };
     record(api.db(), &caller.actor(), &Stamp::new(api.clock()), event).await?;
     let now = look::found(api, caller, &job.id).await?;
-    Ok((status, Json(look::shown(api, caller, &now).await?)).into_response())
+    let mut body = look::shown(api, caller, &now).await?;
+    if let Some(group) = detached_from {
+        body["detached_from"] = group.into();
+    }
+    Ok((status, Json(body)).into_response())
 }

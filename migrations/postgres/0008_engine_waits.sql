@@ -47,8 +47,9 @@ create policy worker_all on signal_slots to clawr_worker using (true) with check
 create policy worker_all on signals to clawr_worker using (true) with check (true);
 create policy worker_all on waits to clawr_worker using (true) with check (true);
 create policy tenant_only on signals for select to clawr_app using (tenant = current_setting('app.tenant', true));
+create policy tenant_only on waits for select to clawr_app using (tenant = current_setting('app.tenant', true));
 grant select, insert, update, delete on signal_slots, signals, waits to clawr_worker;
-grant select on signals to clawr_app;
+grant select on signals, waits to clawr_app;
 
 -- How far a job that runs has come, as its handler says it; the last one of the last run counts.
 create table checkpoints (

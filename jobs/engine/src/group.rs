@@ -6,18 +6,22 @@
 //! of its children are live. Whoever ends a child locks its group in the first statements of the commit and counts in a
 //! later one; outcomes that are merged lock their groups in order and count each with one statement.
 //!
+//! A job may sleep until a group is over, also the one that makes it: its wait is woken under the same lock.
+//!
 //! A dead child that is retried counts again as long as its group has fired no callback; after that it is detached.
 //! Ends that were not counted (by a binary that knows no groups) are found and counted by a duty.
 
 use crate::clock::Clock;
-use crate::db::{DbError, Scope, Statement};
+use crate::db::{Db, DbError, Scope, Statement};
 use crate::enqueue::{JobRow, job_row};
 use crate::ids::new_op;
 use crate::job::{Claimed, NewJob, PRIORITY_STEP_US};
 use crate::queue::Queue;
+use crate::wait::GROUP;
 use crate::write::json;
 use serde::Serialize;
 use serde_json::json as object;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 crate::sql!(LOCK, "sql/groups_lock.sql");
@@ -31,6 +35,8 @@ crate::sql!(END, "sql/group_members_end.sql");
 crate::sql!(COUNT, "sql/groups_count.sql");
 crate::sql!(FIRE, "sql/group_callbacks_fire.sql");
 crate::sql!(JOBS, "sql/group_callbacks_jobs.sql");
+crate::sql!(WAKE, "sql/group_sleepers_wake.sql");
+crate::sql!(GET, "sql/group_get.sql");
 crate::sql!(UNSTAMP_MEMBERS, "sql/group_members_unstamp.sql");
 crate::sql!(UNSTAMP_CALLBACKS, "sql/group_callbacks_unstamp.sql");
 crate::sql!(UNSTAMP, "sql/groups_unstamp.sql");
@@ -69,8 +75,12 @@ pub struct Group {
 impl Group {
     /// A new group of `job`, sealed; one job may make several under different names.
     pub fn of(job: &Claimed, name: &str, children: Vec<NewJob>) -> Self {
-        let id = format!("{}/{name}", job.id);
-        Self { id, is_new: true, children, sealed: true, complete: None, success: None, dead: None }
+        Self { id: Self::id_of(job, name), is_new: true, children, sealed: true, complete: None, success: None, dead: None }
+    }
+
+    /// The id of the group of `job` that has this name.
+    pub fn id_of(job: &Claimed, name: &str) -> String {
+        format!("{}/{name}", job.id)
     }
 
     /// More children for an open group, which is sealed by it. They are of the tenant of the job that adds them.
@@ -148,26 +158,26 @@ pub(crate) fn lock(jobs: &str, op: &str) -> Statement {
     LOCK.with([jobs.into(), op.into()])
 }
 
-/// Locks the groups that get more children: the same.
-pub(crate) fn lock_more<'a>(groups: impl IntoIterator<Item = &'a Group>, op: &str) -> Option<Statement> {
-    let more: Vec<&str> = groups.into_iter().filter(|group| !group.is_new).map(|group| group.id.as_str()).collect();
-    (!more.is_empty()).then(|| MORE_LOCK.with([ids(more).into(), op.into()]))
+/// Locks groups by their ids, those that get more children and those that are waited for: the same.
+pub(crate) fn lock_named(groups: &BTreeSet<&str>, op: &str) -> Option<Statement> {
+    (!groups.is_empty()).then(|| MORE_LOCK.with([ids(groups.iter().copied()).into(), op.into()]))
 }
 
 /// Counts those of `jobs` that have ended and fires what that lets fire; last in a commit.
-pub(crate) fn count(jobs: &str, op: &str, now: i64) -> [Statement; 7] {
+pub(crate) fn count(jobs: &str, op: &str, now: i64) -> [Statement; 8] {
     [
         END.with([jobs.into(), op.into()]),
         COUNT.with([op.into()]),
         FIRE.with([op.into(), now.into()]),
         JOBS.with([op.into(), now.into(), PRIORITY_STEP_US.into()]),
+        WAKE.with([op.into(), now.into(), PRIORITY_STEP_US.into(), GROUP.into()]),
         UNSTAMP_MEMBERS.with([op.into()]),
         UNSTAMP_CALLBACKS.with([op.into()]),
         UNSTAMP.with([op.into()]),
     ]
 }
 
-/// Makes groups, or adds to those that `lock_more` has locked; and the rows of their children, which the caller inserts.
+/// Makes groups, or adds to those that `lock_named` has locked; and the rows of their children, which the caller inserts.
 /// `count` must follow.
 pub(crate) fn make(made: &[(&Claimed, &Group)], op: &str, clock: &Clock) -> (Vec<Statement>, Vec<JobRow>) {
     let mut all = Vec::new();
@@ -206,6 +216,29 @@ fn row<'a>(job: &'a Claimed, group: &'a Group) -> GroupRow<'a> {
 /// What a commit that brings an ended job back does about its group, which `lock` has locked.
 pub(crate) fn bring_back(job: &str, op: &str) -> [Statement; 4] {
     [RECOUNT.with([job.into()]), REOPEN.with([job.into()]), DETACH.with([job.into()]), UNSTAMP.with([op.into()])]
+}
+
+/// How a group stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Children so far.
+    pub children: i64,
+    /// Those that have not ended.
+    pub live: i64,
+    /// Those that are completed.
+    pub completed: i64,
+    /// Those that are dead; the rest is cancelled.
+    pub dead: i64,
+    /// Whether all have ended and no more will come.
+    pub over: bool,
+}
+
+pub(crate) async fn counts(db: &Db, id: &str) -> Result<Option<Counts>, DbError> {
+    let rows = db.query(&Scope::System, GET.with([id.into()])).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let live = row.int("pending")?;
+    let over = live == 0 && row.flag("sealed")?;
+    Ok(Some(Counts { children: row.int("children")?, live, completed: row.int("completed")?, dead: row.int("dead")?, over }))
 }
 
 impl Queue {

@@ -4,7 +4,7 @@ use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::effect::{Class, Effect, Effects, Look, Next, Stored};
-use crate::group::Group;
+use crate::group::{self, Counts, Group};
 use crate::job::{Claimed, Job, NewJob};
 use crate::notes::Notes;
 use crate::unique::Unique;
@@ -218,6 +218,11 @@ impl Run {
     /// All of them, in the order in which they woke it.
     pub async fn signals(&self, name: &str, key: &str) -> anyhow::Result<Vec<Signal>> {
         Ok(wait::of_job(&self.db, &self.job.id, name, key).await?)
+    }
+
+    /// How a group of this job stands; `None` = it has made none of this name.
+    pub async fn group(&self, name: &str) -> anyhow::Result<Option<Counts>> {
+        Ok(group::counts(&self.db, &Group::id_of(&self.job, name)).await?)
     }
 
     /// Looks once at an unknown effect of any kind; what the kind `effect_resolve` does.

@@ -268,12 +268,14 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
 /// What comes first and last where groups are concerned; nothing elsewhere.
 fn groups(settled: &[Settled], op: &str, clock: &Clock) -> (Vec<Statement>, Vec<Statement>) {
     let ending: Vec<&str> = settled.iter().filter(|s| s.ends_member()).map(|s| s.job.id.as_str()).collect();
-    if ending.is_empty() && settled.iter().all(|s| s.groups.is_empty()) {
+    let more = settled.iter().flat_map(|s| &s.groups).filter(|group| !group.is_new).map(|group| group.id.as_str());
+    let named = more.chain(settled.iter().filter_map(Settled::sleeper).filter_map(|s| s.wait.group())).collect();
+    let jobs = group::ids(ending.iter().copied());
+    let locks: Vec<Statement> =
+        (!ending.is_empty()).then(|| group::lock(&jobs, op)).into_iter().chain(group::lock_named(&named, op)).collect();
+    if locks.is_empty() && settled.iter().all(|s| s.groups.is_empty()) {
         return (Vec::new(), Vec::new());
     }
-    let jobs = group::ids(ending.iter().copied());
-    let locks = (!ending.is_empty()).then(|| group::lock(&jobs, op)).into_iter();
-    let locks = locks.chain(group::lock_more(settled.iter().flat_map(|s| &s.groups), op)).collect();
     (locks, group::count(&jobs, op, clock.now()).into())
 }
 

@@ -39,6 +39,8 @@ pub const NAME_MAX: usize = 64;
 pub const KEY_MAX: usize = 200;
 /// The name of signals that stand for a person's approval; who may give it is the handler's to decide.
 pub const APPROVAL: &str = "approval";
+/// The name of what tells that a group is over; its key is the group's id. Nobody sends it, though a person may.
+pub const GROUP: &str = "group";
 /// How long a signal is repeated whose reply was lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How the reason of a job that waits begins; name, blank and key follow.
@@ -66,6 +68,11 @@ impl Wait {
         Self::signal(APPROVAL, key)
     }
 
+    /// Until a group is over. The outcome may be the one that makes it.
+    pub fn children(group: &str) -> Self {
+        Self::signal(GROUP, group)
+    }
+
     /// But no longer than until this store time, microseconds. Derive it from the job's data: a run that is repeated must
     /// come to the same time.
     pub fn until(self, at: i64) -> Self {
@@ -75,6 +82,11 @@ impl Wait {
     /// The field that is wrong, and what is wrong with it, if anything.
     pub fn fault(&self) -> Option<(&'static str, &'static str)> {
         fault(&self.name, &self.key)
+    }
+
+    /// The group it waits for.
+    pub(crate) fn group(&self) -> Option<&str> {
+        (self.name == GROUP).then_some(self.key.as_str())
     }
 
     pub(crate) fn state(&self) -> State {

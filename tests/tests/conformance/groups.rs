@@ -7,6 +7,7 @@ use clawr_engine::job::{Claimed, NewJob, State};
 use clawr_engine::manage::Acted;
 use clawr_engine::outcome::{Answer, Settled, Transition, commit};
 use clawr_engine::queue::Queue;
+use clawr_engine::wait::Wait;
 use clawr_tests::stores::{Kind, TestStore};
 use clawr_tests::workers::{Log, start, until_state};
 use serde_json::json;
@@ -198,6 +199,65 @@ async fn an_end_that_was_not_counted_is_found() {
     .await;
 }
 
+/// A job sleeps until its children have ended, or goes on at once if they have; a signal by hand wakes it as well.
+#[tokio::test]
+async fn a_parent_sleeps_until_its_group_is_over() {
+    on_every_store(async |store| {
+        let queue = store.queue().await.expect("queue");
+        worker(&queue, "wkr_1").await;
+        enqueue(&queue, 1).await;
+        let parent = claim(&queue, 1).await.remove(0);
+        let made = group(&parent, 2);
+        let id = made.id.clone();
+        let asleep = |job: &Claimed| Settled { transition: Transition::Wait(Wait::children(&id)), ..done(job) };
+        let both = Settled { groups: vec![made], ..asleep(&parent) };
+        lose_next(2);
+        settle(&queue, both).await;
+        let children = claim(&queue, 5).await;
+        assert_eq!(children.len(), 2, "the parent sleeps");
+        settle(&queue, done(&children[0])).await;
+        assert!(claim(&queue, 5).await.is_empty());
+        lose_next(1);
+        settle(&queue, done(&children[1])).await;
+        let again = claim(&queue, 5).await.remove(0);
+        assert_eq!((again.id.as_str(), again.attempt), (parent.id.as_str(), 1));
+        assert_eq!(settle(&queue, asleep(&again)).await, Answer::Committed);
+        assert_eq!(claim(&queue, 5).await.len(), 1, "it was over when the parent came");
+    })
+    .await;
+}
+
+/// The last child ends while its parent falls asleep, many times.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_end_of_a_group_is_slept_through() {
+    on_every_store(async |store| {
+        let rounds = if matches!(store.kind, Kind::Sqlite | Kind::Postgres) { 40 } else { 3 };
+        let (one, two) = (store.queue().await.expect("queue"), store.queue().await.expect("queue"));
+        worker(&one, "wkr_1").await;
+        for round in 0..rounds {
+            enqueue(&one, 2).await;
+            let parents = claim(&one, 2).await;
+            let made = group(&parents[0], 1);
+            let wait = Settled { transition: Transition::Wait(Wait::children(&made.id)), ..done(&parents[1]) };
+            settle(&one, Settled { groups: vec![made], ..done(&parents[0]) }).await;
+            let child = done(&claim(&one, 1).await[0]);
+            let asleep = {
+                let one = one.clone();
+                tokio::spawn(async move { settle(&one, wait).await })
+            };
+            let ended = {
+                let two = two.clone();
+                tokio::spawn(async move { settle(&two, child).await })
+            };
+            assert_eq!((asleep.await.expect("joined"), ended.await.expect("joined")), (Answer::Committed, Answer::Committed));
+            let woken = claim(&one, 5).await;
+            assert_eq!(woken.len(), 1, "round {round}: it sleeps for ever");
+            settle(&one, done(&woken[0])).await;
+        }
+    })
+    .await;
+}
+
 /// Children of several groups end in merged commits of several processes at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn merged_ends_fire_each_group_once() {
@@ -242,13 +302,15 @@ async fn groups_are_counted_in_worker_processes() {
         let store = TestStore::start(kind).await.expect("a store");
         let (queue, log) = (store.queue().await.expect("queue"), Log::new());
         let (one, two) = (start(&store, "one", 8).await, start(&store, "two", 8).await);
-        let args = [json!({ "good": 40, "bad": 0 }), json!({ "good": 30, "bad": 2 })];
+        let args = [json!({ "good": 40, "bad": 0 }), json!({ "good": 30, "bad": 2, "gather": true })];
         queue.enqueue_many(args.map(|args| log.job("chaos_group", args)).to_vec()).await.expect("enqueued");
         // two parents, seventy children, two completes, a success and a dead
         let ended = until_state(&queue, "completed", 76, GRACE).await;
         until_state(&queue, "dead", 2, GRACE).await;
         let count = |what: &str| ended.iter().filter(|job| job.tags == json!([what])).count();
         assert_eq!((count("complete"), count("success"), count("dead")), (2, 1, 1));
+        let gathered = ended.iter().filter(|job| job.result == json!({ "completed": 30, "dead": 2 }));
+        assert_eq!(gathered.map(|job| job.attempt).collect::<Vec<_>>(), [1]);
         one.stop(GRACE).await;
         two.stop(GRACE).await;
     }

@@ -243,7 +243,10 @@ fn due(job: &Job, now: i64) -> Gate {
 
 fn waits(job: &Job) -> Option<String> {
     let (name, key) = wait::waited_for(&job.reason)?;
-    Some(format!("it waits for signal {name} of {key}"))
+    Some(match name {
+        wait::GROUP => format!("it waits for the end of group {key}"),
+        name => format!("it waits for signal {name} of {key}"),
+    })
 }
 
 /// The command that ends a wait, or empty.

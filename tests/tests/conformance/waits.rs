@@ -58,6 +58,10 @@ async fn a_signal_wakes_a_job_and_is_told_to_its_next_run() {
         assert_eq!(sleep(&queue, &job, Wait::signal("paid", "o1")).await, Answer::Committed);
         let asleep = look(&queue, &job.id).await;
         assert_eq!((asleep.state, asleep.attempt, asleep.reason.as_str()), (State::Waiting, 0, "waits for signal paid o1"));
+        let told = queue.explain(&Scope::System, &job.id).await.expect("explain").expect("a job");
+        let gate = told.first_closed().expect("a gate");
+        assert_eq!((gate.gate, gate.detail.as_str()), ("state", "it waits for signal paid of o1"));
+        assert_eq!(gate.fix, "clawr signals send paid o1");
         assert!(claim(&queue, 1).await.is_empty());
         assert_eq!(send(&queue, paid("o2")).await.taken_by, None, "another slot's");
         assert_eq!(look(&queue, &job.id).await.state, State::Waiting);

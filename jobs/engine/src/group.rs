@@ -35,6 +35,7 @@ crate::sql!(END, "sql/group_members_end.sql");
 crate::sql!(COUNT, "sql/groups_count.sql");
 crate::sql!(FIRE, "sql/group_callbacks_fire.sql");
 crate::sql!(JOBS, "sql/group_callbacks_jobs.sql");
+crate::sql!(WAIT_GUARD, "sql/group_wait_guard.sql");
 crate::sql!(WAKE, "sql/group_sleepers_wake.sql");
 crate::sql!(GET, "sql/group_get.sql");
 crate::sql!(UNSTAMP_MEMBERS, "sql/group_members_unstamp.sql");
@@ -175,6 +176,11 @@ pub(crate) fn count(jobs: &str, op: &str, now: i64) -> [Statement; 8] {
         UNSTAMP_CALLBACKS.with([op.into()]),
         UNSTAMP.with([op.into()]),
     ]
+}
+
+/// Refuses the commit if any of `jobs`, which it has put to sleep, waits for a group that is not there.
+pub(crate) fn known(jobs: &[&str]) -> Option<Statement> {
+    (!jobs.is_empty()).then(|| WAIT_GUARD.with([ids(jobs.iter().copied()).into()]))
 }
 
 /// Makes groups, or adds to those that `lock_named` has locked; and the rows of their children, which the caller inserts.

@@ -269,14 +269,16 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
 fn groups(settled: &[Settled], op: &str, clock: &Clock) -> (Vec<Statement>, Vec<Statement>) {
     let ending: Vec<&str> = settled.iter().filter(|s| s.ends_member()).map(|s| s.job.id.as_str()).collect();
     let more = settled.iter().flat_map(|s| &s.groups).filter(|group| !group.is_new).map(|group| group.id.as_str());
-    let named = more.chain(settled.iter().filter_map(Settled::sleeper).filter_map(|s| s.wait.group())).collect();
+    let waiting: Vec<Sleeper<'_>> = settled.iter().filter_map(Settled::sleeper).filter(|s| s.wait.group().is_some()).collect();
+    let named = more.chain(waiting.iter().filter_map(|s| s.wait.group())).collect();
     let jobs = group::ids(ending.iter().copied());
     let locks: Vec<Statement> =
         (!ending.is_empty()).then(|| group::lock(&jobs, op)).into_iter().chain(group::lock_named(&named, op)).collect();
     if locks.is_empty() && settled.iter().all(|s| s.groups.is_empty()) {
         return (Vec::new(), Vec::new());
     }
-    (locks, group::count(&jobs, op, clock.now()).into())
+    let known = group::known(&waiting.iter().map(|s| s.job).collect::<Vec<_>>());
+    (locks, known.into_iter().chain(group::count(&jobs, op, clock.now())).collect())
 }
 
 fn end_statements(engine: Engine, clock: &Clock, settled: &[Settled], op: &str) -> Vec<Statement> {

@@ -222,7 +222,9 @@ async fn a_parent_sleeps_until_its_group_is_over() {
         let again = claim(&queue, 5).await.remove(0);
         assert_eq!((again.id.as_str(), again.attempt), (parent.id.as_str(), 1));
         assert_eq!(settle(&queue, asleep(&again)).await, Answer::Committed);
-        assert_eq!(claim(&queue, 5).await.len(), 1, "it was over when the parent came");
+        let last = claim(&queue, 5).await.remove(0);
+        let nowhere = Settled { transition: Transition::Wait(Wait::children("job_none/g")), ..done(&last) };
+        assert_eq!(settle(&queue, nowhere).await, Answer::Refused(DbError::Guard("group_closed".into())));
     })
     .await;
 }

@@ -24,8 +24,8 @@ mod store;
 
 pub use resolve::{Look, Next, Word};
 pub use run::{Effect, EffectOpen, EffectUnknown, Effects, Reply, Sent};
-pub use store::{Observation, Resolved, Source};
 pub(crate) use store::{FENCE_GUARD, QUEUE, lost, lost_in_rescue};
+pub use store::{Observation, Resolved, Source};
 
 use crate::db::{DbError, Row};
 use serde::Serialize;

@@ -31,4 +31,5 @@ update jobs
 set state = 'running', lease = $7, worker = $8, attempt = attempt + 1, started_at = $3, rev = rev + 1, reason = ''
 where id = any(array(
   select d.id from due d where d.id not in (select p.id from placed p where p.place > p.free)))
-returning id, kind, version, queue, tenant, args, attempt, max_attempts, crashes, reruns, priority, run_at, deadline, lease, errors, trace, rank
+returning id, kind, version, queue, tenant, args, attempt, max_attempts, crashes, reruns, priority, run_at, deadline, lease, errors, trace, rank,
+  coalesce((select 1 from group_members m where m.job = jobs.id), 0) as grouped

@@ -44,6 +44,14 @@ pub fn routes() -> Vec<Route> {
                 .gives(202, "EffectJudged")
                 .refuses(&[409]),
         ),
+        Route::get(
+            "/v1/findings",
+            findings,
+            doc("What contradicts itself and needs somebody to look, newest first")
+                .needs("read")
+                .with(&["Limit", "Cursor"])
+                .gives(200, "FindingList"),
+        ),
         Route::get("/v1/jobs/{id}/effects", of_job, doc("What a job did outside, oldest first").needs("read").gives(200, "EffectList")),
     ]
 }
@@ -79,6 +87,27 @@ async fn of_job(State(api): State<Api>, caller: Can<Read>, Id(id): Id, _: NoQuer
     }
     let effects = api.queue().effects_of_job(caller.scope(), &id).await?;
     Ok(Json(json!({"items": views(&api, &caller, &effects).await?, "next": null})))
+}
+
+async fn findings(State(api): State<Api>, caller: Can<Read>, mut query: Query) -> Result<Json<Value>, Problem> {
+    let wanted = page::Wanted::take(&mut query)?;
+    query.finish()?;
+    let rows = api.queue().findings(caller.scope(), &wanted.after, wanted.limit + 1).await?;
+    let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    let items = rows.iter().take(limit).map(finding).collect::<Result<Vec<_>, _>>()?;
+    let next = if rows.len() > limit { rows.get(limit - 1).map(|row| row.text("id")).transpose()? } else { None };
+    Ok(page::page_of(items, next.as_deref()))
+}
+
+fn finding(row: &Row) -> Result<Value, DbError> {
+    let detail = row.text("detail")?;
+    Ok(json!({
+        "id": row.text("id")?,
+        "what": row.text("what")?,
+        "object": row.text("object")?,
+        "detail": serde_json::from_str::<Value>(&detail).unwrap_or(Value::String(detail)),
+        "created_at": shown(row.int("created_at")?),
+    }))
 }
 
 async fn resolve(

@@ -2,7 +2,8 @@
 
 use super::support::House;
 use clawr_engine::claim::Claimer;
-use clawr_engine::effect::{Class, Effects, Reply};
+use clawr_engine::db::Scope;
+use clawr_engine::effect::{Class, Effects, Observation, Reply, Source, Verdict};
 use clawr_engine::job::State;
 use clawr_engine::kind::EffectPolicy;
 use clawr_engine::outcome::{HELD_FOR_EFFECTS, Settled, Transition, commit};
@@ -55,6 +56,16 @@ async fn two_people_end_a_doubt_about_money() {
     assert_eq!((second.status, &second.body["effect"]["state"]), (200, &json!("confirmed")));
     house.post(&resolve, &two, said).await.is(409, "state_forbids");
     assert_eq!(house.get(&format!("/v1/jobs/{job}"), &one).await.body["state"], "available");
+    assert_eq!(house.get("/v1/findings", &one).await.body["items"], json!([]));
+    // the one who called hears of a refusal after people have said that it happened
+    let stored = house.queue.effect(&Scope::System, &effect).await.expect("a look").expect("the effect");
+    let (evidence, of_try) = (json!("refused"), stored.tries);
+    let late = Observation { source: Source::Handler, actor: "wkr_1", verdict: Verdict::Rejected, evidence: &evidence, of_try };
+    house.queue.observe(&stored, stored.rev, &late).await.expect("observed");
+    let findings = house.get("/v1/findings", &one).await.body;
+    assert_eq!((&findings["items"][0]["what"], &findings["items"][0]["object"]), (&json!("effect_contradiction"), &json!(effect)));
+    let nobody = house.of("nimbus", "read").await;
+    assert_eq!(house.get("/v1/findings", &nobody).await.body["items"], json!([]));
     let trail = house.get("/v1/audit?action=effect.judged", &one).await;
     assert_eq!(trail.body["items"].as_array().map(Vec::len), Some(2));
     assert_eq!(house.get("/v1/audit?action=effect.resolved", &one).await.body["items"][0]["object"], json!(effect));

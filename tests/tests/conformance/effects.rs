@@ -2,13 +2,18 @@
 
 use crate::support::{claim, claimer, done, enqueue, int, on_every_store, rows, worker};
 use clawr_engine::db::{DbError, Scope};
-use clawr_engine::effect::{Class, EffectOpen, EffectUnknown, Effects, Look, Next, Observation, Reply, Sent, Source, State, Verdict, Word};
+use clawr_engine::effect::{
+    Class, EffectOpen, EffectUnknown, Effects, Look, Next, Observation, Reply, Sent, Source, State, Stored, Verdict, Word,
+};
 use clawr_engine::job::Claimed;
 use clawr_engine::kind::EffectPolicy;
 use clawr_engine::liveness::Rescuer;
 use clawr_engine::manage::Acted;
 use clawr_engine::outcome::{Answer, HELD_FOR_EFFECTS, commit};
 use clawr_engine::queue::Queue;
+use clawr_tests::provider::Provider;
+use clawr_tests::stores::{Kind, TestStore};
+use clawr_tests::workers::{Log, in_state, start, until};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +57,15 @@ fn held(job: &Claimed) -> clawr_engine::outcome::Settled {
         *attempts = -1;
     }
     settled
+}
+
+/// An effect nobody knows of, its job held.
+async fn in_doubt(queue: &Queue, policy: EffectPolicy) -> Stored {
+    let job = running(queue).await;
+    let effects = effects_of(queue, &job, policy);
+    drop(effects.effect(Class::Provable, "pay:1", json!({})).send(async |_| Reply::Unknown("?".into())).await);
+    commit(queue.db(), queue.clock(), &[held(&job)]).await.expect("held");
+    queue.effects_of_job(&Scope::System, &job.id).await.expect("effects").remove(0)
 }
 
 /// Every commit of an effect loses its reply twice: one call, one effect, the job can end.
@@ -169,11 +183,7 @@ async fn absence_counts_after_the_start_bound() {
 async fn one_of_two_settles_and_a_contradiction_is_a_finding() {
     on_every_store(async |store| {
         let queue = store.queue().await.expect("queue");
-        let job = running(&queue).await;
-        let effects = effects_of(&queue, &job, quick(false));
-        drop(effects.effect(Class::Provable, "pay:1", json!({})).send(async |_| Reply::Unknown("?".into())).await);
-        commit(queue.db(), queue.clock(), &[held(&job)]).await.expect("held");
-        let effect = queue.effects_of_job(&Scope::System, &job.id).await.expect("effects").remove(0);
+        let effect = in_doubt(&queue, quick(false)).await;
         let (yes, no) = (json!({"tx": "0x1"}), json!({"tx": null}));
         let observe = |verdict, evidence| Observation { source: Source::Resolver, actor: "r", verdict, evidence, of_try: effect.tries };
         let (confirmed, absent) = (observe(Verdict::Confirmed, &yes), observe(Verdict::Absent, &no));
@@ -197,11 +207,7 @@ async fn one_of_two_settles_and_a_contradiction_is_a_finding() {
 async fn a_slow_resolver_cannot_settle_the_next_try() {
     on_every_store(async |store| {
         let queue = store.queue().await.expect("queue");
-        let job = running(&queue).await;
-        let effects = effects_of(&queue, &job, quick(false));
-        drop(effects.effect(Class::Provable, "pay:1", json!({})).send(async |_| Reply::Unknown("?".into())).await);
-        commit(queue.db(), queue.clock(), &[held(&job)]).await.expect("held");
-        let first = queue.effects_of_job(&Scope::System, &job.id).await.expect("effects").remove(0);
+        let first = in_doubt(&queue, quick(false)).await;
         let nothing = json!({"seen": "nothing"});
         let absent =
             Observation { source: Source::Resolver, actor: "r", verdict: Verdict::Absent, evidence: &nothing, of_try: first.tries };
@@ -353,11 +359,7 @@ async fn a_lost_lease_intends_nothing() {
 async fn money_needs_a_second_person() {
     on_every_store(async |store| {
         let queue = store.queue().await.expect("queue");
-        let job = running(&queue).await;
-        let effects = effects_of(&queue, &job, quick(true));
-        drop(effects.effect(Class::Provable, "pay:1", json!({})).send(async |_| Reply::Unknown("?".into())).await);
-        commit(queue.db(), queue.clock(), &[held(&job)]).await.expect("held");
-        let id = queue.effects_of_job(&Scope::System, &job.id).await.expect("effects").remove(0).id;
+        let id = in_doubt(&queue, quick(true)).await.id;
         let evidence = json!({"seen": "the bank's letter"});
         let say =
             async |actor: &str, verdict| queue.resolve_by_person(&Scope::System, &id, actor, verdict, &evidence).await.expect("a word");
@@ -371,4 +373,29 @@ async fn money_needs_a_second_person() {
         assert_eq!(open_effects(&queue).await, 0);
     })
     .await;
+}
+
+/// The world moved and our books could not follow: somebody has to look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_dies_after_its_effect_happened_is_a_finding() {
+    for kind in Kind::fast() {
+        let store = TestStore::start(kind).await.expect("a store");
+        let (queue, log, provider) = (store.queue().await.expect("queue"), Log::new(), Provider::start(7).await);
+        let worker = start(&store, "one", 4).await;
+        let args = |n: usize| json!({ "provider": provider.address(), "class": "keyed", "key": format!("keyed:{n}"), "dies": true });
+        let made = queue.enqueue_many((0..8).map(|n| log.job("chaos_effect", args(n))).collect()).await.expect("enqueued");
+        let ended = async || in_state(&queue, "dead").await.len() + in_state_of(&queue, "completed", "chaos_effect").await;
+        until("all end", Duration::from_secs(30), async || ended().await == made.len()).await;
+        let confirmed = queue.effects(&Scope::System, Some(State::Confirmed), "", "", 100).await.expect("effects").len();
+        let findings = queue.findings(&Scope::System, "", 100).await.expect("findings");
+        let of_dead = findings.iter().filter(|row| row.text("what").is_ok_and(|what| what == "dead_after_effect")).count();
+        println!("{kind:?}: {confirmed} of {} confirmed, {of_dead} findings", made.len());
+        assert!(confirmed > 0);
+        assert_eq!((of_dead, in_state(&queue, "dead").await.len()), (confirmed, confirmed));
+        worker.stop(Duration::from_secs(5)).await;
+    }
+}
+
+async fn in_state_of(queue: &Queue, state: &str, kind: &str) -> usize {
+    in_state(queue, state).await.iter().filter(|job| job.kind == kind).count()
 }

@@ -19,6 +19,9 @@ pub struct Args {
     provider: String,
     class: String,
     key: String,
+    /// Whether it dies after its effect happened.
+    #[serde(default)]
+    dies: bool,
 }
 
 /// The kind.
@@ -48,6 +51,9 @@ impl Kind<Ports> for ChaosEffect {
         let intent = json!({ "provider": args.provider, "class": args.class });
         let sent = run.effect(class, args.key.as_str(), intent).send(|effect| call(args.provider.clone(), effect)).await?;
         log(&args.log, "end", &run)?;
+        if args.dies && matches!(sent, Sent::Confirmed(_)) {
+            return Err(Fatal("the world moved and the books did not follow".into()).into());
+        }
         let outcome = if matches!(sent, Sent::Confirmed(_)) { "confirmed" } else { "rejected" };
         Ok(Finish::done(json!({ "outcome": outcome })))
     }

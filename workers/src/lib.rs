@@ -7,3 +7,4 @@ pub mod executor;
 mod held;
 pub mod pool;
 pub mod process;
+mod settle;

@@ -41,6 +41,11 @@ pub fn since_boot() -> Duration {
     START.elapsed()
 }
 
+/// A length in the store's unit.
+pub fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
 /// Cheap to clone; all clones tell the same time.
 #[derive(Clone)]
 pub struct Clock {

@@ -9,6 +9,7 @@
 //! take slots over, and note which job stands for each row. The note is part of the commit, so a repeat after a lost
 //! reply reads the same answers.
 
+use crate::clock::micros;
 use crate::db::{DbError, Row, Statement};
 use crate::enqueue::{CHUNK, JobRow};
 use crate::job::{Enqueued, NewJob};
@@ -257,10 +258,6 @@ pub(crate) fn noted<'a>(rows: impl IntoIterator<Item = &'a Row>) -> HashMap<Stri
     let notes = rows.into_iter().filter_map(|row| row.text("answer").ok());
     let longest = notes.max_by_key(String::len).unwrap_or_default();
     longest.lines().filter_map(|line| line.split_once(' ')).map(|(row, job)| (row.to_owned(), job.to_owned())).collect()
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::store::{Observation, Source};
 use super::{Class, State, Stored, Verdict};
 use crate::backoff::doubled;
-use crate::clock::since_boot;
+use crate::clock::{micros, since_boot};
 use crate::db::{DbError, Scope};
 use crate::kind::EffectPolicy;
 use crate::queue::Queue;
@@ -145,8 +145,4 @@ impl Stored {
         let start = Duration::from_micros(u64::try_from(self.start_by.saturating_sub(self.open_since)).unwrap_or(0));
         start.max(policy.start_within) + policy.call_within
     }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
 }

@@ -2,7 +2,7 @@
 
 use super::store::{Intent, Observation, Source};
 use super::{Class, Next, State, Stored, Verdict};
-use crate::clock::since_boot;
+use crate::clock::{micros, since_boot};
 use crate::db::{DbError, Scope};
 use crate::job::Claimed;
 use crate::kind::{Asking, EffectPolicy, Fatal, Stop, StopSignal};
@@ -11,7 +11,6 @@ use anyhow::Context as _;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// What the receiver said, in the handler's words.
 #[derive(Clone, Debug)]
@@ -231,8 +230,4 @@ impl Effect<'_> {
 enum Intended {
     Ours(Box<Stored>),
     Before(Sent),
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
 }

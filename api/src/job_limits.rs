@@ -15,7 +15,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use clawr_domain::audit::{Event, Stamp, record};
-use clawr_engine::limits::{CAP_MAX, EVERY_MAX_US, Limit, Measure, NewLimit, What};
+use clawr_engine::limits::{CAP_MAX, EVERY_MAX_US, Limit, Measure, NewLimit, Per, What};
 use serde_json::{Value, json};
 
 /// This resource's routes.
@@ -75,38 +75,78 @@ async fn limit(State(api): State<Api>, caller: Can<Global<Admin>>, _: NoQuery, i
     put(&api, &caller, new).await
 }
 
-/// What both ways to make a limit say: `concurrency`, or `rate` and perhaps `burst`; `per_tenant`, `why`, `until`.
+/// What both ways to make a limit say: `concurrency`, or `rate` and perhaps `burst`, or `window`; `per_tenant` or `per_key`, `why`,
+/// `until`.
 fn read(fields: &mut Fields, what: What, value: String, api: &Api, caller: &Caller) -> NewLimit {
-    let concurrency = fields.int("concurrency", 1..=CAP_MAX);
-    let rate = fields.text("rate");
-    let burst = fields.int("burst", 1..=CAP_MAX);
-    let parsed = rate.as_deref().and_then(rate_of);
-    if rate.is_some() && parsed.is_none() {
-        fields.wrong("rate", "must be starts per time, like 100/1m, at least one a day and at most one a microsecond");
+    let (measure, cap, every_us) = most(fields);
+    let per = per(fields);
+    if per == Per::Key && what == What::Kind && api.registry().get(&value).is_some_and(|entry| !entry.has_limit_key()) {
+        fields.wrong("per_key", "is for kinds whose args hold a key, and this one's do not");
     }
-    match (concurrency, &rate) {
-        (Some(_), Some(_)) => fields.wrong("rate", "and concurrency are two limits"),
-        (None, None) => fields.missing("concurrency"),
-        _ => {}
+    let (why, until) = why_and_until(fields, api.clock().now());
+    NewLimit { what, value, per, measure, cap, every_us, who: caller.credential.key_id.clone(), why, until }
+}
+
+/// What is counted, how much of it is allowed, and microseconds.
+fn most(fields: &mut Fields) -> (Measure, i64, i64) {
+    let concurrency = fields.int("concurrency", 1..=CAP_MAX);
+    let (rate, window) = (fields.text("rate"), fields.text("window"));
+    let burst = fields.int("burst", 1..=CAP_MAX);
+    let given = [concurrency.is_some(), rate.is_some(), window.is_some()].into_iter().filter(|is_given| *is_given).count();
+    match given {
+        0 => fields.missing("concurrency"),
+        1 => {}
+        _ if window.is_some() => fields.wrong("window", "and another limit are two limits"),
+        _ => fields.wrong("rate", "and concurrency are two limits"),
     }
     if burst.is_some() && rate.is_none() {
         fields.wrong("burst", "is of rates only");
     }
-    let per_tenant = fields.flag("per_tenant").unwrap_or(false);
-    let (why, until) = why_and_until(fields, api.clock().now());
-    let (measure, cap, every_us) = match parsed {
-        Some((units, every_us)) => (Measure::Rate, burst.unwrap_or(units), every_us),
-        None => (Measure::Running, concurrency.unwrap_or(1), 0),
-    };
-    NewLimit { what, value, per_tenant, measure, cap, every_us, who: caller.credential.key_id.clone(), why, until }
+    if let Some(rate) = rate {
+        let Some((units, every_us)) = rate_of(&rate) else {
+            fields.wrong("rate", "must be starts per time, like 100/1m, at least one a day and at most one a microsecond");
+            return (Measure::Rate, 1, 1);
+        };
+        return (Measure::Rate, burst.unwrap_or(units), every_us);
+    }
+    if let Some(window) = window {
+        let Some((units, length)) = window_of(&window) else {
+            fields.wrong("window", "must be starts in a time, like 100/1m, a day at most");
+            return (Measure::Window, 1, 1);
+        };
+        return (Measure::Window, units, length);
+    }
+    (Measure::Running, concurrency.unwrap_or(1), 0)
+}
+
+fn per(fields: &mut Fields) -> Per {
+    match (fields.flag("per_tenant").unwrap_or(false), fields.flag("per_key").unwrap_or(false)) {
+        (true, true) => {
+            fields.wrong("per_key", "and per_tenant are two limits");
+            Per::All
+        }
+        (true, false) => Per::Tenant,
+        (false, true) => Per::Key,
+        (false, false) => Per::All,
+    }
 }
 
 /// `100/1m` as units and microseconds per unit.
 fn rate_of(text: &str) -> Option<(i64, i64)> {
+    let (units, span) = units_in(text)?;
+    let every_us = span / units;
+    (1..=EVERY_MAX_US).contains(&every_us).then_some((units, every_us))
+}
+
+/// `100/1m` as units and microseconds.
+fn window_of(text: &str) -> Option<(i64, i64)> {
+    units_in(text).filter(|(_, length)| (1..=EVERY_MAX_US).contains(length))
+}
+
+fn units_in(text: &str) -> Option<(i64, i64)> {
     let (units, span) = text.split_once('/')?;
     let units = units.parse::<i64>().ok().filter(|n| (1..=CAP_MAX).contains(n))?;
-    let every_us = times::span(span)? / units;
-    (1..=EVERY_MAX_US).contains(&every_us).then_some((units, every_us))
+    Some((units, times::span(span)?))
 }
 
 async fn put(api: &Api, caller: &Caller, new: NewLimit) -> Result<Json<Value>, Problem> {
@@ -125,7 +165,8 @@ async fn note(api: &Api, caller: &Caller, action: &'static str, limit: &Limit) -
     let metadata = json!({
         "what": limit.what.as_str(),
         "value": limit.value,
-        "per_tenant": limit.per_tenant,
+        "per_tenant": limit.per == Per::Tenant,
+        "per_key": limit.per == Per::Key,
         "measure": limit.measure.as_str(),
         "cap": limit.cap,
         "every_us": limit.every_us,
@@ -158,15 +199,18 @@ async fn view(api: &Api, caller: &Caller, limit: &Limit) -> Result<Value, Proble
         What::Tenant => Some(caller.slug_of(api, &limit.value).await?.unwrap_or_else(|| limit.value.clone())),
         What::Queue | What::Kind => Some(limit.value.clone()),
     };
-    let is_rate = limit.measure == Measure::Rate;
+    let of = |measure| limit.measure == measure;
     Ok(json!({
         "id": limit.id,
         "what": limit.what.as_str(),
         "value": value,
-        "per_tenant": limit.per_tenant,
-        "concurrency": (!is_rate).then_some(limit.cap),
-        "burst": is_rate.then_some(limit.cap),
-        "every_us": is_rate.then_some(limit.every_us),
+        "per_tenant": limit.per == Per::Tenant,
+        "per_key": limit.per == Per::Key,
+        "concurrency": of(Measure::Running).then_some(limit.cap),
+        "burst": of(Measure::Rate).then_some(limit.cap),
+        "every_us": of(Measure::Rate).then_some(limit.every_us),
+        "window": of(Measure::Window).then_some(limit.cap),
+        "window_us": of(Measure::Window).then_some(limit.every_us),
         "who": caller.is_global().then_some(&limit.who),
         "why": limit.why,
         "until": shown_if(limit.until),
@@ -186,5 +230,6 @@ mod tests {
         for text in ["", "100", "0/1m", "-1/1m", "/1m", "1/2d", "1/", "1000000/500ms", "2000000/1d", "1/0s"] {
             assert_eq!(rate_of(text), None, "{text}");
         }
+        assert_eq!((window_of("100/1m"), window_of("1/2d"), window_of("0/1m")), (Some((100, 60_000_000)), None, None));
     }
 }

@@ -104,6 +104,7 @@ impl Executor {
                 let effects = Effects::of(self.queue.clone(), job.clone(), &(self.worker)(), policy, hold.stop.clone());
                 let checkpoints = Checkpoints::of(&self.queue, job.clone());
                 let ended = self.run(&entry, args, job, hold, &effects, &checkpoints).await;
+                let ended = self.filled(ended);
                 hold.confirmed(effects.confirmed());
                 match effects.any_open() {
                     true => self.at(job).held_for_effects(&ended),
@@ -111,6 +112,15 @@ impl Executor {
                 }
             }
             Err(why) => forgetting(self.at(job).dead("undecodable", &why), true),
+        }
+    }
+
+    /// What a handler makes gets what its kinds say of it.
+    fn filled(&self, ended: Ended) -> Ended {
+        let Ended::Finished(mut finish) = ended else { return ended };
+        match self.registry.fill(&mut finish) {
+            Ok(()) => Ended::Finished(finish),
+            Err(fatal) => Ended::Failed(fatal.into()),
         }
     }
 

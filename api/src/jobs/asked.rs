@@ -75,6 +75,9 @@ impl Asked {
                 "is missing, and jobs of this kind are unique by it",
             ));
         }
+        entry
+            .fill(&mut job, &args)
+            .map_err(|fault| Problem::invalid_at("invalid_args", &format!("{at}/args{}", fault.pointer), fault.why))?;
         if job.deadline.is_some_and(|deadline| deadline <= job.run_at.unwrap_or(api.clock().now())) {
             return Err(Problem::invalid_at("invalid_input", &format!("{at}/deadline"), "must lie after run_at and now"));
         }

@@ -53,6 +53,8 @@ fn again(api: &Api, job: Job, token: Option<String>) -> Result<NewJob, Problem> 
     let cannot = |why: String| Problem::conflict("undecodable", format!("its args cannot be used any more: {}", entry.told(why)));
     let args = entry.upcast(job.version, job.args).map_err(cannot)?;
     entry.check(&args).map_err(cannot)?;
+    let mut filled = NewJob::default();
+    entry.fill(&mut filled, &args).map_err(|fault| cannot(fault.to_string()))?;
     let key = token.map_or_else(|| format!("replay:{}", job.id), |token| format!("replay:{}:{token}", job.id));
     Ok(NewJob {
         kind: entry.kind.to_owned(),
@@ -67,6 +69,6 @@ fn again(api: &Api, job: Job, token: Option<String>) -> Result<NewJob, Problem> 
         max_attempts: Some(entry.policy.max_attempts),
         key: Some(key),
         trace: job.trace,
-        ..NewJob::default()
+        ..filled
     })
 }

@@ -5,22 +5,27 @@
 //! has claimed, and starts there; every two seconds, when a claim comes back short, and when a timer is due, it scans
 //! from the bottom.
 //!
-//! Where a limit concerns the queue, the claim is a commit of more than one statement; see [`crate::limits`].
+//! Where a limit concerns the queue, the claim is a commit of more than one statement; see [`crate::limits`]. Where tenants
+//! share it, they take turns instead of order by rank; see [`crate::shares`].
 
-use crate::db::{DbError, Row, Scope};
+use crate::db::{DbError, Row, Scope, Statement};
 use crate::ids::new_op;
 use crate::job::{Claimed, PRIORITY_MAX, PRIORITY_STEP_US};
-use crate::limits::{Limited, Measure};
+use crate::limits::Heed;
 use crate::queue::Queue;
+use crate::shares::{Ring, Share};
 use crate::write::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 crate::sql!(CLAIM, "sql/claim.pg.sql", "sql/claim.lite.sql");
 crate::sql!(NEXT_RUN_AT, "sql/next_run_at.sql");
 crate::sql!(LIMITED, "sql/claim_limited.pg.sql", "sql/claim_limited.lite.sql");
 crate::sql!(LOCK, "sql/limits_lock.pg.sql", "sql/limits_lock.lite.sql");
+crate::sql!(SHARED, "sql/claim_shared.pg.sql", "sql/claim_shared.lite.sql");
 crate::sql!(SPEND, "sql/limits_spend.sql");
+crate::sql!(START, "sql/limits_start.sql");
+crate::sql!(HEAD_UNITS, "sql/head_units.sql");
 crate::sql!(HELD_BY, "sql/running_of_worker.sql");
 
 /// A full scan at least this often.
@@ -28,6 +33,8 @@ const FULL_SCAN: Duration = Duration::from_secs(2);
 
 /// Tokens of a rate limit are looked for at most this often, microseconds.
 const TOKEN_US: i64 = 5_000;
+/// One claim of a shared queue goes round the ring at most so often.
+const LAPS_MAX: usize = 8;
 
 /// Claims jobs of one queue for one worker.
 pub struct Claimer {
@@ -35,7 +42,8 @@ pub struct Claimer {
     name: String,
     runnable: String,
     kinds: BTreeSet<String>,
-    limited: Limited,
+    heed: Heed,
+    ring: Ring,
     watermark: i64,
     last_full: Option<Instant>,
 }
@@ -44,14 +52,17 @@ impl Claimer {
     /// `runnable`: the `kind:version` pairs this process can run.
     pub fn new(queue: Queue, name: &str, runnable: &[String]) -> Self {
         let kinds = runnable.iter().filter_map(|what| what.rsplit_once(':')).map(|(kind, _)| kind.to_owned()).collect();
-        let limited = Limited::default();
-        Self { queue, name: name.to_owned(), runnable: json(runnable), kinds, limited, watermark: 0, last_full: None }
+        let (name, runnable, heed, ring) = (name.to_owned(), json(runnable), Heed::default(), Ring::default());
+        Self { queue, name, runnable, kinds, heed, ring, watermark: 0, last_full: None }
     }
 
-    /// Claims up to `limit` due jobs for `worker`, most urgent first. `Unknown` leaves claimed rows behind that only
-    /// [`Claimer::adopt`] finds.
+    /// Claims up to `limit` due jobs for `worker`, most urgent first, or in turns where tenants share the queue. `Unknown` leaves
+    /// claimed rows behind that only [`Claimer::adopt`] finds.
     pub async fn claim(&mut self, worker: &str, limit: i64) -> Result<Vec<Claimed>, DbError> {
-        self.limited = self.queue.limited(&self.name, &self.kinds).await?;
+        self.heed = self.queue.heed(&self.name, &self.kinds).await?;
+        if let Some(share) = self.heed.shares.clone() {
+            return self.claim_in_turns(worker, limit, &share).await;
+        }
         let full = self.last_full.is_none_or(|at| at.elapsed() >= FULL_SCAN);
         let from = if full { i64::MIN / 2_000 } else { self.watermark };
         let claimed = self.scan(worker, limit, from).await?;
@@ -66,9 +77,37 @@ impl Claimer {
         Ok(claimed)
     }
 
-    /// Whether limits concern its claims: one that took fewer than it could may have left jobs for the next.
-    pub fn is_limited(&self) -> bool {
-        self.limited.any
+    /// Goes round the ring until the claim is full or a whole lap found nothing. Once something is claimed, an error waits for the
+    /// next claim: what is claimed must be run.
+    async fn claim_in_turns(&mut self, worker: &str, limit: i64, share: &Share) -> Result<Vec<Claimed>, DbError> {
+        let mut claimed: Vec<Claimed> = Vec::new();
+        for _ in 0..LAPS_MAX {
+            let wanted = limit - i64::try_from(claimed.len()).unwrap_or(limit);
+            let (is_whole_lap, quantum) = (self.ring.is_at_start(), self.ring.quantum(wanted));
+            let took = match self.take_turns(worker, wanted, quantum).await {
+                Ok(took) => took,
+                Err(error) if claimed.is_empty() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(queue = self.name, "failed to claim the rest: {error}");
+                    break;
+                }
+            };
+            let mut by_tenant: BTreeMap<&str, i64> = BTreeMap::new();
+            took.iter().for_each(|job| *by_tenant.entry(&job.tenant).or_default() += 1);
+            let by_tenant: Vec<(String, i64)> = by_tenant.into_iter().map(|(tenant, n)| (tenant.to_owned(), n)).collect();
+            self.ring.advance(&by_tenant, wanted, quantum, share);
+            let found = i64::try_from(took.len()).unwrap_or(0);
+            claimed.extend(took);
+            if found >= wanted || (found == 0 && is_whole_lap) {
+                break;
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// Whether one that took fewer than it could may have left jobs for the next: limits, or turns.
+    pub fn may_have_left(&self) -> bool {
+        self.heed.limits || self.heed.shares.is_some()
     }
 
     /// The next claim starts at the bottom: a timer is due, or something entered below the watermark.
@@ -92,41 +131,72 @@ impl Claimer {
         Ok(due.into_iter().chain(room).min())
     }
 
-    /// When a rate limit that is used up lets one more start; `None` if none concerns this queue.
+    /// When a rate lets the job start that comes first: lighter ones do not overtake it. `None` if none concerns this queue.
     async fn room_at(&self) -> Result<Option<i64>, DbError> {
-        if !self.limited.by_rate {
+        if !(self.heed.rates || self.heed.windows) {
             return Ok(None);
         }
-        let full = self.queue.full_limits().await?;
-        let ours = full.iter().filter(|full| full.limit.measure == Measure::Rate && full.limit.concerns(&self.name, &self.kinds));
-        Ok(ours.map(|full| full.room_at).min())
+        let now = self.queue.clock.now();
+        let rows = self.queue.db.query(&Scope::System, HEAD_UNITS.with([self.name.as_str().into(), now.into()])).await?;
+        let Some(units) = rows.first().map_or(Ok(None), |row| row.opt_int("units"))? else { return Ok(None) };
+        let in_use = self.queue.limits_in_use().await?;
+        let ours = in_use.iter().filter(|used| used.limit.measure.is_of_starts() && used.limit.concerns(&self.name, &self.kinds));
+        Ok(ours.filter(|used| !used.has_room(units)).map(|used| used.room_at(units)).min())
     }
 
     async fn scan(&self, worker: &str, limit: i64, from: i64) -> Result<Vec<Claimed>, DbError> {
         let now = self.queue.clock.now();
-        let bound = now + PRIORITY_MAX * PRIORITY_STEP_US;
-        let (op, sql) = (new_op(), if self.limited.any { &LIMITED } else { &CLAIM });
+        let (op, sql) = (new_op(), if self.heed.limits { &LIMITED } else { &CLAIM });
         let claim = sql.with([
             self.name.as_str().into(),
             self.runnable.as_str().into(),
             now.into(),
             from.into(),
-            bound.into(),
+            rank_bound(now).into(),
             limit.into(),
             op.as_str().into(),
             worker.into(),
         ]);
+        self.commit(claim, &op, now, worker).await
+    }
+
+    async fn take_turns(&self, worker: &str, limit: i64, quantum: i64) -> Result<Vec<Claimed>, DbError> {
+        let (now, op, (from, taken)) = (self.queue.clock.now(), new_op(), self.ring.place());
+        let claim = SHARED.with([
+            self.name.as_str().into(),
+            self.runnable.as_str().into(),
+            now.into(),
+            from.into(),
+            rank_bound(now).into(),
+            limit.into(),
+            op.as_str().into(),
+            worker.into(),
+            quantum.into(),
+            taken.into(),
+        ]);
+        self.commit(claim, &op, now, worker).await
+    }
+
+    /// The claim, behind the locks of the limits that concern it, and what it spends of rates.
+    async fn commit(&self, claim: Statement, op: &str, now: i64, worker: &str) -> Result<Vec<Claimed>, DbError> {
         let (mut commit, mut at) = (vec![claim], 0);
-        if self.limited.any {
+        if self.heed.limits {
             let kinds: Vec<&String> = self.kinds.iter().collect();
             commit.insert(0, LOCK.with([self.name.as_str().into(), json(&kinds).into()]));
             at = 1;
         }
-        if self.limited.by_rate {
-            commit.push(SPEND.with([op.into(), now.into(), worker.into()]));
+        for (sql, is_needed) in [(&SPEND, self.heed.rates), (&START, self.heed.windows)] {
+            if is_needed {
+                commit.push(sql.with([op.into(), now.into(), worker.into()]));
+            }
         }
         sorted(&self.queue.db.commit(&Scope::System, commit).await?.swap_remove(at))
     }
+}
+
+/// No job that is due at `now` has a greater rank.
+fn rank_bound(now: i64) -> i64 {
+    now + PRIORITY_MAX * PRIORITY_STEP_US
 }
 
 /// RETURNING has no order.

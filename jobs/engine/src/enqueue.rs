@@ -44,6 +44,8 @@ pub(crate) struct JobRow {
     key: String,
     trace: String,
     created_at: i64,
+    limit_key: String,
+    units: i64,
     pub reg: String,
     /// The key of its throttle, or empty.
     pub slot: String,
@@ -218,6 +220,8 @@ pub(crate) fn job_row(job: NewJob, reg: &str, clock: &Clock) -> JobRow {
         key: job.key.unwrap_or_default(),
         trace: job.trace,
         created_at: now,
+        limit_key: job.limit_key,
+        units: job.units.max(1),
         reg: reg.to_owned(),
         slot: String::new(),
         hold: None,

@@ -6,7 +6,7 @@
 
 use crate::db::{DbError, Row, Scope};
 use crate::job::{Job, State};
-use crate::limits::{Full, Measure};
+use crate::limits::{Measure, Per, Used, What};
 use crate::pauses::{Able, Pause};
 use crate::queue::Queue;
 use crate::wait;
@@ -106,7 +106,7 @@ struct Look {
 /// What operators said that keeps a job back, and whether the reader may know who did.
 struct Keepers {
     pauses: Vec<Pause>,
-    full: Vec<Full>,
+    full: Vec<Used>,
     names_people: bool,
 }
 
@@ -125,7 +125,7 @@ impl Queue {
             let now = self.clock.now();
             if let Some(look) = self.look(scope, &job, &able, now).await? {
                 let held_by: Vec<Pause> = self.pauses_at(now).await?.into_iter().filter(|p| p.holds(&look.job)).collect();
-                let full = self.full_limits().await?.into_iter().filter(|full| full.holds(&look.job)).collect();
+                let full = self.limits_in_use().await?.into_iter().filter(|used| used.holds(&look.job)).collect();
                 let keepers = Keepers { pauses: held_by, full, names_people: scope.tenant().is_none() };
                 return Ok(Some(explained(look, &able, &keepers, now)));
             }
@@ -191,14 +191,14 @@ fn explained(look: Look, able: &[Able], keepers: &Keepers, now: i64) -> Explaine
         state(&job, able),
         due(&job, now),
         pause(pauses, *names_people),
-        limit(full),
+        limit(full, &job),
         runnable(&what, able),
         served(&job.queue, &what, claimers),
     ];
     let is_claimable = gates[1].passes;
     let can_be_told =
-        is_claimable && claimers > 0 && pauses.iter().all(|p| p.until > 0) && full.iter().all(|f| f.limit.measure == Measure::Rate);
-    let rooms = full.iter().map(|f| f.room_at);
+        is_claimable && claimers > 0 && pauses.iter().all(|p| p.until > 0) && full.iter().all(|f| f.limit.measure.is_of_starts());
+    let rooms = full.iter().map(|f| f.room_at(job.units));
     let latest = pauses.iter().map(|p| p.until).chain(rooms).chain([job.run_at, now]).max().unwrap_or(now);
     let earliest_start = if can_be_told { latest } else { 0 };
     let eligible = eligible && full.is_empty();
@@ -268,21 +268,36 @@ fn pause(pauses: &[Pause], names_people: bool) -> Gate {
 }
 
 /// Several limits are told in one sentence; the command ends the first.
-fn limit(full: &[Full]) -> Gate {
+fn limit(full: &[Used], job: &Job) -> Gate {
     let Some(first) = full.first() else { return pass("limit", "no limit that it counts under is used up") };
-    let told = |f: &Full| {
-        let what = match (f.limit.what.as_str(), f.limit.per_tenant) {
-            (what @ ("queue" | "kind"), false) => format!("{what} {}", f.limit.value),
-            (what @ ("queue" | "kind"), true) => format!("{what} {} for its tenant", f.limit.value),
-            ("tenant", _) | (_, true) => "its tenant".to_owned(),
-            _ => "all jobs".to_owned(),
+    let told = |f: &Used| {
+        let what = match f.limit.what {
+            What::Queue | What::Kind => format!("{} {}", f.limit.what.as_str(), f.limit.value),
+            What::Tenant => "its tenant".to_owned(),
+            What::All => "all jobs".to_owned(),
         };
-        let measure = if f.limit.measure == Measure::Rate { "starts" } else { "running" };
-        format!("the limit of {} {measure} of {what} is used up: {}", f.limit.cap, f.limit.why)
+        let whose = match f.limit.per {
+            Per::All => String::new(),
+            Per::Tenant => " for its tenant".to_owned(),
+            Per::Key => format!(" for its key {}", job.limit_key),
+        };
+        let measure = match f.limit.measure {
+            Measure::Running => "running".to_owned(),
+            Measure::Rate => "starts".to_owned(),
+            Measure::Window => format!("starts in {} s", seconds(f.limit.every_us)),
+        };
+        let weighs = if job.units > 1 && f.limit.measure.is_of_starts() { format!(", it weighs {}", job.units) } else { String::new() };
+        format!("the limit of {} {measure} of {what}{whose} is used up{weighs}: {}", f.limit.cap, f.limit.why)
     };
     let detail = full.iter().map(told).collect::<Vec<_>>().join("; ");
-    let until = full.iter().map(|f| f.room_at).max().unwrap_or(0);
+    let until = full.iter().map(|f| f.room_at(job.units)).max().unwrap_or(0);
     Gate { since: 0, until, ..closed("limit", detail, format!("clawr queues unlimit {}", first.limit.id)) }
+}
+
+/// Microseconds as seconds, without zeros that say nothing.
+fn seconds(us: i64) -> String {
+    let text = format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The command that ends a pause.

@@ -121,6 +121,12 @@ impl Group {
         is_late.then_some(("callbacks".to_owned(), "are given when the group is made"))
     }
 
+    /// Children and callbacks.
+    pub(crate) fn jobs_mut(&mut self) -> impl Iterator<Item = &mut NewJob> {
+        let callbacks = [&mut self.complete, &mut self.success, &mut self.dead];
+        self.children.iter_mut().chain(callbacks.into_iter().flatten())
+    }
+
     fn callbacks(&self) -> impl Iterator<Item = (&'static str, &NewJob)> {
         let all = [("complete", &self.complete), ("success", &self.success), ("dead", &self.dead)];
         all.into_iter().filter_map(|(what, job)| Some((what, job.as_ref()?)))

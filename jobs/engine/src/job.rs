@@ -120,6 +120,10 @@ pub struct NewJob {
     pub trace: String,
     /// The kind's policy on jobs alike.
     pub unique: Option<Unique>,
+    /// By what limits count it that count each key by itself; empty = by none.
+    pub limit_key: String,
+    /// What its start weighs against rates; 0 = 1.
+    pub units: i64,
 }
 
 /// What became of one [`NewJob`].
@@ -292,6 +296,10 @@ pub struct Job {
     pub reason: String,
     /// What the handler returned.
     pub result: Json,
+    /// By what limits count it that count each key by itself, or empty.
+    pub limit_key: String,
+    /// What its start weighs against rates.
+    pub units: i64,
     /// Microseconds.
     pub created_at: i64,
     /// Last start, microseconds; 0 = never.
@@ -325,6 +333,8 @@ impl Job {
             errors: lenient(row.text("errors")?),
             reason: row.text("reason")?,
             result: lenient(row.text("result")?),
+            limit_key: row.text("limit_key")?,
+            units: row.int("units")?,
             created_at: row.int("created_at")?,
             started_at: row.int("started_at")?,
             finished_at: row.int("finished_at")?,

@@ -3,10 +3,12 @@
 mod policy;
 mod registry;
 mod stop;
+mod units;
 
 pub use policy::{CALLS_MAX, EffectPolicy, MayEnqueue, Policy};
 pub use registry::{Entry, Registry, RegistryBuilder};
 pub use stop::{Stop, StopSignal};
+pub use units::{FieldFault, Units, check_units};
 
 use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
@@ -61,6 +63,11 @@ impl Finish {
     pub fn with_writes(mut self, writes: Vec<Write>) -> Self {
         self.writes.extend(writes);
         self
+    }
+
+    /// The jobs it makes, now or when a group is over.
+    pub fn jobs_mut(&mut self) -> impl Iterator<Item = &mut NewJob> {
+        self.follow_ups.iter_mut().chain(self.groups.iter_mut().flat_map(Group::jobs_mut))
     }
 
     /// Ends as `outcome`, with nothing to write.
@@ -171,6 +178,11 @@ pub trait Kind<P>: Send + Sync + 'static {
     const UNIQUE: Option<Unique> = None;
     /// JSON pointers into the args of what no view shows; nor are its jobs found by them.
     const MASKED: &'static [&'static str] = &[];
+    /// JSON pointer to the field of the args by which limits count its jobs that count each key by itself, like the wallet that
+    /// pays. It is stored and shown as it is: never a masked field.
+    const LIMIT_KEY: Option<&'static str> = None;
+    /// What the start of one weighs against rates.
+    const UNITS: Units = Units::Each(1);
     /// The payload.
     type Args: Serialize + DeserializeOwned + Send + 'static;
 

@@ -27,6 +27,7 @@ pub mod notes;
 pub mod outcome;
 pub mod pauses;
 pub mod queue;
+pub mod shares;
 pub mod unique;
 pub mod wait;
 pub mod wake;

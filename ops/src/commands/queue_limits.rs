@@ -20,6 +20,9 @@ pub struct LimitArgs {
     /// Count each tenant by itself
     #[arg(long)]
     per_tenant: bool,
+    /// Count each key by itself: the field of its args that a kind names for it
+    #[arg(long, conflicts_with = "per_tenant")]
+    per_key: bool,
     /// For whoever asks why nothing runs
     #[arg(long)]
     why: String,
@@ -55,17 +58,20 @@ struct Most {
     /// At most so many start in a time, like 100/1m
     #[arg(long)]
     rate: Option<String>,
+    /// At most so many start in any time of this length, like 100/1m
+    #[arg(long)]
+    window: Option<String>,
 }
 
 impl LimitArgs {
     fn body(&self) -> Json {
-        let mut body = json!({"why": self.why, "per_tenant": self.per_tenant});
+        let mut body = json!({"why": self.why, "per_tenant": self.per_tenant, "per_key": self.per_key});
         let named = [("queue", &self.what.queue), ("kind", &self.what.kind), ("tenant", &self.what.tenant)];
         match named.into_iter().find_map(|(what, value)| value.as_ref().map(|value| (what, value))) {
             Some((what, value)) => (body["what"], body["value"]) = (what.into(), value.as_str().into()),
             None => body["what"] = "all".into(),
         }
-        let texts = [("rate", &self.most.rate), ("until", &self.until)];
+        let texts = [("rate", &self.most.rate), ("window", &self.most.window), ("until", &self.until)];
         for (name, text) in texts.into_iter().filter_map(|(name, text)| text.as_deref().map(|text| (name, text))) {
             body[name] = text.into();
         }
@@ -101,7 +107,10 @@ pub async fn unlimit(client: &Client, id: &str, context: &Context) -> anyhow::Re
 }
 
 fn table(items: &[Json]) -> Table {
-    Table::of(items, ["id", "what", "value", "per_tenant", "concurrency", "burst", "every_us", "why", "until", "then"])
+    Table::of(
+        items,
+        ["id", "what", "value", "per_tenant", "per_key", "concurrency", "burst", "every_us", "window", "window_us", "why", "until", "then"],
+    )
 }
 
 #[cfg(test)]
@@ -119,14 +128,19 @@ mod tests {
     fn one_thing_has_one_limit() {
         let body = |words: &[&str]| Line::try_parse_from(["x", "--why", "w"].iter().chain(words)).map(|line| line.args.body());
         let queue = body(&["money", "--concurrency", "3"]).unwrap();
-        assert_eq!(queue, json!({"what": "queue", "value": "money", "concurrency": 3, "per_tenant": false, "why": "w"}));
+        assert_eq!(queue, json!({"what": "queue", "value": "money", "concurrency": 3, "per_tenant": false, "per_key": false, "why": "w"}));
         let all = body(&["--all", "--rate", "9/1s", "--burst", "2", "--per-tenant", "--until", "2h"]).unwrap();
-        assert_eq!(all, json!({"what": "all", "rate": "9/1s", "burst": 2, "per_tenant": true, "why": "w", "until": "2h"}));
+        assert_eq!(
+            all,
+            json!({"what": "all", "rate": "9/1s", "burst": 2, "per_tenant": true, "per_key": false, "why": "w", "until": "2h"})
+        );
         for wrong in [
             &["money"][..],
             &["--concurrency", "1"],
             &["money", "--all", "--concurrency", "1"],
             &["money", "--concurrency", "1", "--rate", "1/1s"],
+            &["money", "--window", "1/1s", "--rate", "1/1s"],
+            &["money", "--concurrency", "1", "--per-tenant", "--per-key"],
         ] {
             assert!(body(wrong).is_err(), "{wrong:?}");
         }

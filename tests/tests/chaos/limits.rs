@@ -4,7 +4,7 @@
 use crate::{Chance, factor, settle};
 use anyhow::ensure;
 use clawr_engine::job::NewJob;
-use clawr_engine::limits::{Measure, NewLimit, What};
+use clawr_engine::limits::{Measure, NewLimit, Per, What};
 use clawr_engine::queue::Queue;
 use clawr_tests::binary::House;
 use clawr_tests::stores::{Kind, TestStore};
@@ -18,13 +18,13 @@ const TENANTS: [&str; 4] = ["ten_a", "ten_b", "ten_c", "ten_d"];
 const CAPS: (usize, usize) = (6, 2);
 
 async fn limit(queue: &Queue) -> anyhow::Result<()> {
-    let new = |what, value: &str, cap: usize, per_tenant| {
+    let new = |what, value: &str, cap: usize, per| {
         let (who, why, measure) = ("storm".to_owned(), "a storm".to_owned(), Measure::Running);
         let cap = i64::try_from(cap).expect("small");
-        NewLimit { what, value: value.to_owned(), per_tenant, measure, cap, every_us: 0, who, why, until: 0 }
+        NewLimit { what, value: value.to_owned(), per, measure, cap, every_us: 0, who, why, until: 0 }
     };
-    queue.limit(new(What::Queue, "chaos", CAPS.0, false)).await?;
-    queue.limit(new(What::Kind, "chaos_sleep", CAPS.1, true)).await?;
+    queue.limit(new(What::Queue, "chaos", CAPS.0, Per::All)).await?;
+    queue.limit(new(What::Kind, "chaos_sleep", CAPS.1, Per::Tenant)).await?;
     Ok(())
 }
 

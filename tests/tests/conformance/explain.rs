@@ -230,7 +230,10 @@ impl RandomLimit {
         };
         let until = if self.ends_in == 0 { 0 } else { now + self.ends_in };
         let new = if self.every_us == 0 { running(what, value, self.cap) } else { rate(what, value, self.cap, self.every_us) };
-        let made = queue.limit(limits::NewLimit { per_tenant: self.per_tenant, until, ..new }).await.expect("limit");
+        let made = queue
+            .limit(limits::NewLimit { per: if self.per_tenant { limits::Per::Tenant } else { limits::Per::All }, until, ..new })
+            .await
+            .expect("limit");
         for (tenant, ahead) in TENANTS.iter().zip(&self.spent).filter(|_| self.every_us > 0) {
             let free_at = now + ahead;
             let text = format!(

@@ -3,9 +3,9 @@
 use crate::support::{able_worker, claim, claimer, done, enqueue, int, job, on_every_store, rate, running, stay, worker};
 use clawr_engine::claim::Claimer;
 use clawr_engine::clock::Clock;
-use clawr_engine::db::Engine;
+use clawr_engine::db::{Engine, Scope};
 use clawr_engine::job::{Claimed, NewJob, State};
-use clawr_engine::limits::{NewLimit, What};
+use clawr_engine::limits::{Measure, NewLimit, Per, What};
 use clawr_engine::liveness::Rescuer;
 use clawr_engine::outcome::Settled;
 use clawr_engine::queue::Queue;
@@ -42,7 +42,7 @@ async fn claimed(queue: &Queue, made: &[String], slots: i64) -> Vec<usize> {
 async fn a_limit_counts_what_it_is_about() {
     on_every_store(async |store| {
         let jobs = || vec![of("a", "k"), of("a", "k"), of("a", "k"), of("b", "other"), of("b", "k"), of("", "k"), of("", "other")];
-        let per_tenant = |limit: NewLimit| NewLimit { per_tenant: true, ..limit };
+        let per_tenant = |limit: NewLimit| NewLimit { per: Per::Tenant, ..limit };
         let cases: [(NewLimit, &[usize], &[usize]); 8] = [
             (running(What::All, "", 2), &[0, 1], &[2]),
             (running(What::Queue, "q", 3), &[0, 1, 2], &[3]),
@@ -185,7 +185,7 @@ async fn a_rate_per_tenant_and_a_limit_together_hold_both() {
         for tenant in ["a", "a", "a", "b", "b", "b", "c", "c", "c"] {
             queue.enqueue(of(tenant, "k")).await.expect("job");
         }
-        queue.limit(NewLimit { per_tenant: true, ..rate(What::All, "", 1, 1_000_000) }).await.expect("limit");
+        queue.limit(NewLimit { per: Per::Tenant, ..rate(What::All, "", 1, 1_000_000) }).await.expect("limit");
         queue.limit(running(What::Queue, "q", 2)).await.expect("limit");
         let mut total = Vec::new();
         for _ in 0..4 {
@@ -254,4 +254,109 @@ async fn a_worker_under_a_limit_waits_instead_of_asking_all_the_time() {
         assert!(commits < 80, "{commits} commits");
         process.stop(Duration::from_secs(1)).await;
     }
+}
+
+fn keyed(key: &str, units: i64) -> NewJob {
+    NewJob { limit_key: key.into(), units, ..job("k") }
+}
+
+/// Makes jobs of which each is due before the next.
+async fn in_order(queue: &Queue, jobs: Vec<NewJob>) -> Vec<String> {
+    let due = |(n, job): (i64, NewJob)| NewJob { run_at: Some(NOW - 1_000 + n), ..job };
+    let made = queue.enqueue_many((0..).zip(jobs).map(due).collect()).await.expect("jobs");
+    made.iter().map(|made| made.id().to_owned()).collect()
+}
+
+fn window(what: What, value: &str, cap: i64, length_us: i64) -> NewLimit {
+    NewLimit { measure: Measure::Window, ..rate(what, value, cap, length_us) }
+}
+
+#[tokio::test]
+async fn each_key_is_counted_by_itself_and_jobs_without_one_are_not() {
+    on_every_store(async |store| {
+        let queue = store.queue_with(Clock::stepped(NOW)).await.expect("queue");
+        let jobs =
+            vec![keyed("x", 1), keyed("x", 1), keyed("y", 1), keyed("", 1), keyed("", 1), NewJob { tenant: "t".into(), ..keyed("x", 1) }];
+        let ids = in_order(&queue, jobs).await;
+        queue.limit(NewLimit { per: Per::Key, ..running(What::Kind, "k", 1) }).await.expect("limit");
+        assert_eq!(claimed(&queue, &ids, 9).await, [0, 2, 3, 4]);
+        assert_eq!(claimed(&queue, &ids, 9).await, [] as [usize; 0]);
+        let held = queue.limits_in_use().await.expect("limits");
+        assert_eq!(held.iter().map(|used| (used.holder.as_str(), used.used)).collect::<Vec<_>>(), [("x", 1), ("y", 1)]);
+        let waits = queue.job(&Scope::System, &ids[1]).await.expect("look").expect("there");
+        assert!(held[0].holds(&waits) && !held[1].holds(&waits));
+        let running = claimer(&queue).adopt("wkr_1").await.expect("running");
+        finish(&queue, &running).await;
+        assert_eq!(claimed(&queue, &ids, 9).await, [1], "the other tenant's has the same key");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rate_counts_by_weight_and_nothing_light_overtakes() {
+    on_every_store(async |store| {
+        let queue = store.queue_with(Clock::stepped(NOW)).await.expect("queue");
+        let jobs = vec![keyed("", 3), keyed("", 4), keyed("", 1), keyed("", 50)];
+        let ids = in_order(&queue, jobs).await;
+        queue.limit(rate(What::Queue, "q", 5, 1_000_000)).await.expect("limit");
+        let mut claimer = claimer(&queue);
+        let mut take = async |slots| {
+            let got = claimer.claim("wkr_1", slots).await.expect("claim");
+            let at: Vec<usize> = got.iter().map(|job| ids.iter().position(|id| *id == job.id).expect("ours")).collect();
+            (at, claimer.next_run_at().await.expect("look").map(|at| at - queue.clock().now()))
+        };
+        assert_eq!(take(9).await, (vec![0], Some(2_000_000)), "five tokens, three are spent; of four two are missing");
+        queue.clock().step(Duration::from_millis(1_999));
+        assert_eq!(take(9).await.0, [] as [usize; 0], "the light one does not overtake");
+        queue.clock().step(Duration::from_millis(1));
+        assert_eq!(take(9).await, (vec![1], Some(1_000_000)), "the bucket is empty");
+        queue.clock().step(Duration::from_secs(1));
+        assert_eq!(take(9).await.0, [2]);
+        queue.clock().step(Duration::from_secs(5));
+        assert_eq!(take(9).await, (vec![3], None), "heavier than the bucket: all of it");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_window_holds_more_than_its_limit() {
+    on_every_store(async |store| {
+        let queue = store.queue_with(Clock::stepped(NOW)).await.expect("queue");
+        queue.enqueue_many((0..60).map(|n| keyed(if n % 2 == 0 { "x" } else { "y" }, 1)).collect()).await.expect("jobs");
+        let limit = queue.limit(window(What::Queue, "q", 6, 1_000_000)).await.expect("limit");
+        queue.limit(NewLimit { per: Per::Key, ..window(What::Kind, "k", 4, 1_000_000) }).await.expect("limit");
+        let (mut claimer, mut starts) = (claimer(&queue), Vec::new());
+        for step in 0..40_i64 {
+            let got = claimer.claim("wkr_1", 1 + step % 3).await.expect("claim");
+            starts.extend(got.iter().map(|job| (queue.clock().now(), job.id.clone())));
+            finish(&queue, &got).await;
+            queue.clock().step(Duration::from_millis(90));
+        }
+        let most = starts.iter().map(|(at, _)| starts.iter().filter(|(other, _)| (0..1_000_000).contains(&(other - at))).count()).max();
+        assert_eq!(most, Some(6), "{starts:?}");
+        assert!(starts.len() >= 18, "{} in 3.6 s", starts.len());
+        queue.unlimit(&limit.id).await.expect("ended").expect("there");
+        let of_it = int(&queue, &format!("select count(*) as n from limit_starts where limit_id = '{}'", limit.id)).await;
+        assert_eq!(of_it, 0, "what it counted is forgotten with it");
+    })
+    .await;
+}
+
+/// A limit with an end that is of another measure: what was before comes back as it was.
+#[tokio::test]
+async fn a_window_for_a_while_gives_the_bucket_back() {
+    on_every_store(async |store| {
+        let queue = store.queue_with(Clock::stepped(NOW)).await.expect("queue");
+        enqueue(&queue, 20).await;
+        queue.limit(rate(What::Queue, "q", 2, 60_000_000)).await.expect("limit");
+        queue.limit(NewLimit { until: NOW + 10_000_000, ..window(What::Queue, "q", 5, 60_000_000) }).await.expect("limit");
+        let mut claimer = claimer(&queue);
+        assert_eq!(claimer.claim("wkr_1", 9).await.expect("claim").len(), 5);
+        queue.clock().step(Duration::from_secs(11));
+        assert_eq!(claimer.claim("wkr_1", 9).await.expect("claim").len(), 2, "the bucket, full");
+        assert_eq!(claimer.claim("wkr_1", 9).await.expect("claim").len(), 0);
+        let shown = &queue.limits().await.expect("limits")[0];
+        assert_eq!((shown.measure, shown.cap, shown.until), (Measure::Rate, 2, 0));
+    })
+    .await;
 }

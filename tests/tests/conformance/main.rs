@@ -20,6 +20,7 @@ mod portability;
 mod queue;
 mod rescue;
 mod schema;
+mod shares;
 mod support;
 mod unique;
 mod unique_model;

@@ -3,7 +3,7 @@
 use clawr_engine::claim::Claimer;
 use clawr_engine::db::{DbError, Rows, Scope, Sql, Statement, Value};
 use clawr_engine::job::{Claimed, NewJob, State};
-use clawr_engine::limits::{self, Measure, NewLimit};
+use clawr_engine::limits::{self, Measure, NewLimit, Per};
 use clawr_engine::outcome::{Settled, Transition};
 use clawr_engine::pauses::{NewPause, What};
 use clawr_engine::queue::Queue;
@@ -107,8 +107,8 @@ pub fn pausing(what: What, value: &str, until: i64) -> NewPause {
 
 /// A limit of running jobs by ada, for a test.
 pub fn running(what: limits::What, value: &str, cap: i64) -> NewLimit {
-    let (measure, per_tenant, every_us, until) = (Measure::Running, false, 0, 0);
-    NewLimit { what, value: value.into(), per_tenant, measure, cap, every_us, who: "ada".into(), why: "for a test".into(), until }
+    let (measure, per, every_us, until) = (Measure::Running, Per::All, 0, 0);
+    NewLimit { what, value: value.into(), per, measure, cap, every_us, who: "ada".into(), why: "for a test".into(), until }
 }
 
 /// A limit of starts: `cap` at once, then one every `every_us`.

@@ -63,7 +63,7 @@ impl ClaimStream {
                 Ok(claimed) => {
                     pause = Backoff::new(50, 2_000);
                     self.shared.ticks.fetch_add(1, Ordering::Relaxed);
-                    let full = claimed.len() == wanted || (self.claimer.is_limited() && !claimed.is_empty());
+                    let full = claimed.len() == wanted || (self.claimer.may_have_left() && !claimed.is_empty());
                     self.hand_out(claimed, &mut slots).await;
                     drop(slots);
                     if !full {

@@ -63,6 +63,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0007_engine_limits",
     "0008_engine_waits",
     "0009_engine_notes",
+    "0010_engine_shares",
 ];
 
 /// The migrations of `engine`, in order.

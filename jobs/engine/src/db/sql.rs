@@ -7,7 +7,8 @@
 //! sent as text and the loader writes `cast(?n as integer)`.
 //!
 //! What may be claimed is said once, in `claimable.*.sql`; the loader puts it where a file says `{{claimable}}`, so that
-//! claim and explain cannot disagree; what is limited is said in `claimable_limits.sql`, put where a file says `{{limits}}`.
+//! claim and explain cannot disagree. So are limits: `{{limits}}` is how much of them is in use, `{{room}}` whether they let a
+//! job through, `{{placed}}` how what is left of them is shared out.
 
 use super::{DbError, Value, value::INT_MAX};
 use std::sync::OnceLock;
@@ -15,9 +16,12 @@ use std::sync::OnceLock;
 /// What may be claimed, as a condition over jobs `j`: for Postgres, and for SQLite and D1.
 const CLAIMABLE: [&str; 2] = [include_str!("../sql/claimable.pg.sql"), include_str!("../sql/claimable.lite.sql")];
 const CLAIMABLE_MARK: &str = "{{claimable}}";
-/// What is limited and how much of it is in use, as common tables.
-const LIMITS: &str = include_str!("../sql/claimable_limits.sql");
-const LIMITS_MARK: &str = "{{limits}}";
+/// What stands for a mark, of limits.
+const OF_LIMITS: [(&str, &str); 3] = [
+    ("{{limits}}", include_str!("../sql/claimable_limits.sql")),
+    ("{{room}}", include_str!("../sql/claimable_room.sql")),
+    ("{{placed}}", include_str!("../sql/claimable_placed.sql")),
+];
 
 /// Which store a statement runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,7 +131,10 @@ impl Sql {
         if declared(self.lite)? != params {
             return Err("the two texts declare different parameters".into());
         }
-        let put = |text: &str, claimable: &str| text.replace(CLAIMABLE_MARK, claimable.trim_end()).replace(LIMITS_MARK, LIMITS.trim_end());
+        let put = |text: &str, claimable: &str| {
+            let text = text.replace(CLAIMABLE_MARK, claimable.trim_end());
+            OF_LIMITS.iter().fold(text, |text, (mark, part)| text.replace(mark, part.trim_end()))
+        };
         let lite = put(self.lite, CLAIMABLE[1]);
         Ok(Parsed {
             postgres: rewrite(&put(self.postgres, CLAIMABLE[0]), &params, Engine::Postgres)?,

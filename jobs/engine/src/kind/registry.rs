@@ -1,9 +1,10 @@
 //! The kinds of a binary, by every name they have or had, with their types forgotten.
 
 use super::policy::RESOLVED_WITHIN;
-use super::{CALLS_MAX, Fatal, Finish, Kind, MASK, Outcome, Policy, Run, check_pointers};
+use super::units::{check_units, key_of};
+use super::{CALLS_MAX, Fatal, FieldFault, Finish, Kind, MASK, Outcome, Policy, Run, Units, check_pointers};
 use crate::effect::{Look, Stored};
-use crate::job::Job;
+use crate::job::{Job, NewJob};
 use crate::unique::Unique;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -32,6 +33,8 @@ pub struct Entry<P> {
     /// Business results of refused writes.
     pub on_refused: fn(&str) -> Option<Outcome>,
     masked: &'static [&'static str],
+    limit_key: Option<&'static str>,
+    units: Units,
     decode: fn(&Json) -> Result<(), String>,
     upcast: fn(i64, Json) -> Result<Json, String>,
     run: RunFn<P>,
@@ -59,6 +62,17 @@ impl<P> Entry<P> {
             let answer = std::panic::catch_unwind(upcast).unwrap_or_else(|_| Err("the upcaster panicked".into()));
             answer.map_err(|why| format!("args of version {step} are not raised to {}: {why}", step + 1))
         })
+    }
+
+    /// Whether limits can count its jobs by a key.
+    pub fn has_limit_key(&self) -> bool {
+        self.limit_key.is_some()
+    }
+
+    /// Gives a job of this kind what its args say of it: by what key limits count it, and what it weighs.
+    pub fn fill(&self, job: &mut NewJob, args: &Json) -> Result<(), FieldFault> {
+        (job.limit_key, job.units) = (key_of(self.limit_key, args)?, self.units.of(args)?);
+        Ok(())
     }
 
     /// Args as views show them; what is not JSON is masked as a whole.
@@ -115,6 +129,11 @@ impl<P: Send + 'static> RegistryBuilder<P> {
     pub fn with<K: Kind<P>>(mut self) -> Self {
         const { crate::unique::check(K::UNIQUE) };
         const { check_pointers(K::MASKED) };
+        const { check_units(K::UNITS) };
+        if let Some(pointer) = K::LIMIT_KEY {
+            check_pointers(&[pointer]);
+            assert!(!K::MASKED.contains(&pointer), "{} shows by what limits count it, and masks it", K::KIND);
+        }
         let run: RunFn<P> = Arc::new(|args, run, ports| {
             Box::pin(async move {
                 let args = serde_json::from_value(args).map_err(|e| Fatal(format!("undecodable: {e}")))?;
@@ -129,6 +148,8 @@ impl<P: Send + 'static> RegistryBuilder<P> {
             policy: K::policy(),
             unique: K::UNIQUE,
             masked: K::MASKED,
+            limit_key: K::LIMIT_KEY,
+            units: K::UNITS,
             on_refused: K::on_refused,
             decode: |args| K::Args::deserialize_from(args),
             upcast: K::upcast,
@@ -174,6 +195,20 @@ impl<P: Send + 'static> Registry<P> {
     /// The kind that has this name, or had it.
     pub fn get(&self, kind: &str) -> Option<&Entry<P>> {
         self.kinds.get(kind).or_else(|| self.kinds.get(self.former.get(kind)?))
+    }
+
+    /// Gives the jobs that a handler makes what their args say of them; those of kinds that this binary does not know stay as
+    /// they are.
+    pub fn fill(&self, finish: &mut Finish) -> Result<(), Fatal> {
+        for job in finish.jobs_mut() {
+            let Some(entry) = self.get(&job.kind) else { continue };
+            if entry.limit_key.is_none() && matches!(entry.units, Units::Each(1)) {
+                continue;
+            }
+            let args = serde_json::from_str(&job.args).map_err(|e| Fatal(format!("the args of a {} it makes: {e}", job.kind)))?;
+            entry.fill(job, &args).map_err(|fault| Fatal(format!("of a {} it makes, {fault}", job.kind)))?;
+        }
+        Ok(())
     }
 
     /// The job as views show it. A kind that this binary does not know may mask anything, so all its args are.

@@ -1,9 +1,10 @@
 -- params: text
 -- Takes the slots of unique keys: who finds one free makes a job; index jobs_unique_key.
-insert into jobs (id, kind, version, queue, state, tenant, args, tags, priority, run_at, rank, deadline, max_attempts, key, trace, created_at, unique_key)
+insert into jobs (id, kind, version, queue, state, tenant, args, tags, priority, run_at, rank, deadline, max_attempts, key, trace, created_at, limit_key, units, unique_key)
 select w.maker, w.asked ->> 'kind', w.asked ->> 'version', w.asked ->> 'queue', w.asked ->> 'state', w.asked ->> 'tenant',
   w.asked ->> 'args', w.asked ->> 'tags', w.asked ->> 'priority', w.asked ->> 'run_at', w.asked ->> 'rank', w.asked ->> 'deadline',
-  w.asked ->> 'max_attempts', w.maker_key, w.asked ->> 'trace', w.asked ->> 'created_at', w.unique_key
+  w.asked ->> 'max_attempts', w.maker_key, w.asked ->> 'trace', w.asked ->> 'created_at',
+  w.asked ->> 'limit_key', w.asked ->> 'units', w.unique_key
 from (
   select v.value as asked, v.value ->> 'unique_key' as unique_key,
     row_number() over (partition by v.value ->> 'unique_key' order by v.value ->> 'turn') as place,

@@ -32,6 +32,12 @@ impl Fields {
         self.errors.push(FieldError::new(pointer, detail));
     }
 
+    /// Says that `member` of the object `name` is wrong.
+    pub fn wrong_in(&mut self, name: &str, member: &str, detail: impl Into<String>) {
+        let pointer = format!("{}/{}/{}", self.at, escaped(name), escaped(member));
+        self.errors.push(FieldError::new(pointer, detail));
+    }
+
     /// Any value; null counts as absent.
     pub fn json(&mut self, name: &str) -> Option<Json> {
         self.map.remove(name).filter(|v| !v.is_null())

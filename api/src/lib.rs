@@ -33,6 +33,7 @@ mod fields;
 mod health;
 mod idempotency;
 mod job_limits;
+mod job_shares;
 mod jobs;
 mod json;
 mod keys;

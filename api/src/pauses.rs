@@ -97,12 +97,18 @@ pub fn is_queue(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
-/// The reason, and the end in microseconds; 0 = none.
-pub fn why_and_until(fields: &mut Fields, now: i64) -> (String, i64) {
+/// The reason.
+pub fn why(fields: &mut Fields) -> String {
     let why = fields.needed_text("why");
     if why.len() > WHY_MAX {
         fields.wrong("why", "must be a text of at most 500 bytes");
     }
+    why
+}
+
+/// The reason, and the end in microseconds; 0 = none.
+pub fn why_and_until(fields: &mut Fields, now: i64) -> (String, i64) {
+    let why = why(fields);
     let text = fields.text("until");
     let until = text.as_deref().map(|text| times::parse(text).or_else(|| times::span(text).map(|span| now + span)));
     match until {

@@ -4,8 +4,8 @@ use crate::api::Api;
 use crate::openapi::Doc;
 use crate::problem::Problem;
 use crate::{
-    apis, audit, docs_page, effects, health, job_limits, jobs, keys, ledger, limits, openapi, ops_page, pauses, settlements, signals,
-    tenants, workers,
+    apis, audit, docs_page, effects, health, job_limits, job_shares, jobs, keys, ledger, limits, openapi, ops_page, pauses, settlements,
+    signals, tenants, workers,
 };
 use axum::Router;
 use axum::handler::Handler;
@@ -52,6 +52,7 @@ pub fn all() -> Vec<Route> {
         workers::routes(),
         pauses::routes(),
         job_limits::routes(),
+        job_shares::routes(),
         health::routes(),
         openapi::routes(),
         docs_page::routes(),

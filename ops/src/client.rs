@@ -65,6 +65,11 @@ impl Client {
         self.ask(self.request(Method::POST, path, &[])?.json(body)).await
     }
 
+    /// Says what something is from now on.
+    pub async fn put(&self, path: &str, body: &Json) -> anyhow::Result<Json> {
+        self.ask(self.request(Method::PUT, path, &[])?.json(body)).await
+    }
+
     /// Ends something.
     pub async fn delete(&self, path: &str) -> anyhow::Result<Json> {
         self.ask(self.request(Method::DELETE, path, &[])?).await

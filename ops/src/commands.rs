@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod lists;
 pub mod migrate;
 pub mod queue_limits;
+pub mod queue_shares;
 pub mod queues;
 pub mod serve;
 pub mod settlements;

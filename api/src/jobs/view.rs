@@ -55,6 +55,8 @@ pub fn job(job: &Job, tenant: Option<String>) -> Value {
         "reason": some(&job.reason),
         "errors": attempts(job),
         "result": job.result,
+        "limit_key": some(&job.limit_key),
+        "units": job.units,
         "created_at": shown(job.created_at),
         "started_at": shown_if(job.started_at),
         "finished_at": shown_if(job.finished_at),

@@ -22,6 +22,7 @@ mod chaos_throttle;
 mod chaos_tidy;
 mod chaos_total;
 mod chaos_wait;
+mod chaos_weigh;
 
 use clawr_domain::ports::Ports;
 use clawr_engine::kind::{Finish, MayEnqueue, Policy, RegistryBuilder, Run};
@@ -54,6 +55,7 @@ pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
         .with::<chaos_tidy::ChaosTidy>()
         .with::<chaos_total::ChaosTotal>()
         .with::<chaos_wait::ChaosWait>()
+        .with::<chaos_weigh::ChaosWeigh>()
 }
 
 fn policy() -> Policy {

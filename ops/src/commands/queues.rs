@@ -3,6 +3,7 @@
 use crate::cli::Context;
 use crate::client::{Client, Remote, segment};
 use crate::commands::queue_limits::{self, LimitArgs};
+use crate::commands::queue_shares::{self, ShareArgs};
 use crate::exit::{Exit, Failure};
 use crate::out::say;
 use crate::table::Table;
@@ -16,7 +17,8 @@ Examples:
   clawr queues pause --kind email --why 'a wrong template'
   clawr queues resume --kind email
   clawr queues limit money --concurrency 2 --why 'the bank is slow' --until 2h
-  clawr queues limit --kind email --rate 100/1m --per-tenant --why 'the provider allows no more'";
+  clawr queues limit --kind email --rate 100/1m --per-tenant --why 'the provider allows no more'
+  clawr queues share mail --weight acme=3 --why 'nobody waits behind a crowd'";
 
 /// Arguments of `queues`.
 #[derive(Debug, Args)]
@@ -56,6 +58,15 @@ enum QueuesCommand {
     Unlimit {
         /// Its id
         id: String,
+    },
+    /// Let tenants share a queue by weight, whoever waits in what numbers
+    Share(ShareArgs),
+    /// Which queues tenants share
+    Shares,
+    /// Claim from a queue in order of rank again
+    Unshare {
+        /// The queue
+        queue: String,
     },
 }
 
@@ -98,6 +109,9 @@ pub async fn run(args: QueuesArgs, context: Context) -> anyhow::Result<Exit> {
         QueuesCommand::Limit(args) => queue_limits::limit(&client, &args, &context).await,
         QueuesCommand::Limits => queue_limits::limits(&client, &context).await,
         QueuesCommand::Unlimit { id } => queue_limits::unlimit(&client, &id, &context).await,
+        QueuesCommand::Share(args) => queue_shares::share(&client, &args, &context).await,
+        QueuesCommand::Shares => queue_shares::shares(&client, &context).await,
+        QueuesCommand::Unshare { queue } => queue_shares::unshare(&client, &queue, &context).await,
     }
 }
 

@@ -29,8 +29,11 @@ due as materialized (
       and j.tenant = w.tenant and j.rank <= $5
       and {{room}}
     order by j.rank, j.id
-    limit greatest(0, coalesce((select s.weight from shares s where s.queue = $1 and s.tenant = w.tenant), 1) * $9
-      - case when w.tenant = $4 then $10 else 0 end)
+    limit case
+      when w.tenant <> $4 then coalesce((select s.weight from shares s where s.queue = $1 and s.tenant = w.tenant), 1) * $9
+      when coalesce((select s.weight from shares s where s.queue = $1 and s.tenant = w.tenant), 1) * $9 > $10
+        then coalesce((select s.weight from shares s where s.queue = $1 and s.tenant = w.tenant), 1) * $9 - $10
+      else 0 end
     for update of j skip locked) o
   limit $6),
 {{placed}}

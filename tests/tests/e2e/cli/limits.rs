@@ -33,3 +33,23 @@ pub fn unlimit(system: &System) -> anyhow::Result<()> {
     ensure!(list["items"].as_array().is_some_and(Vec::is_empty), "{list}");
     Ok(())
 }
+
+pub fn share(system: &System) -> anyhow::Result<()> {
+    let made = system.json("queues share", &["chaos", "--why", "nobody waits behind a crowd"])?;
+    ensure!(made["queue"] == "chaos" && made["weights"] == serde_json::json!({}), "{made}");
+    let job = system.job(&[])?;
+    ensure!(system.state(&job, &["--wait"])? == "completed", "a shared queue kept a job back");
+    Ok(())
+}
+
+pub fn shares(system: &System) -> anyhow::Result<()> {
+    let list = system.json("queues shares", &[])?;
+    ensure!(item(&list, "queue", "chaos")?["why"] == "nobody waits behind a crowd", "{list}");
+    Ok(())
+}
+
+pub fn unshare(system: &System) -> anyhow::Result<()> {
+    let ended = system.json("queues unshare", &["chaos"])?;
+    ensure!(ended["ended"] == true, "{ended}");
+    Ok(())
+}

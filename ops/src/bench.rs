@@ -2,11 +2,13 @@
 
 mod http;
 mod intake;
+mod limits;
 mod measure;
 mod noop;
 mod queue;
 mod report;
 mod scratch;
+mod shares;
 
 use crate::cli::Context;
 use crate::exit::Exit;
@@ -19,7 +21,8 @@ const EXAMPLES: &str = "\
 Examples:
   clawr bench queue                                          on a temporary SQLite file
   clawr bench queue --store postgres://me@127.0.0.1/scratch  in its schema clawr_bench
-  clawr bench intake --seconds 30 --check                    exit 1 if a floor is missed";
+  clawr bench intake --seconds 30 --check                    exit 1 if a floor is missed
+  clawr bench shares --check                                 is a crowd kept from crowding others out?";
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
@@ -49,6 +52,21 @@ enum BenchCommand {
         #[arg(long, default_value_t = 200, value_parser = some)]
         pickups: usize,
     },
+    /// What limits and shares cost, each against the same drain without them
+    Limits {
+        /// Jobs of each drain
+        #[arg(long, default_value_t = 60_000, value_parser = some)]
+        jobs: usize,
+    },
+    /// How equally tenants that share a queue are served, and how long a claim of theirs takes
+    Shares {
+        /// Jobs that wait all the time, most of them of few tenants
+        #[arg(long, default_value_t = 300_000, value_parser = some)]
+        ready: usize,
+        /// For how long, looked at minute by minute
+        #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+        seconds: u64,
+    },
     /// Settlement reports taken in per second, signed, over HTTP, with workers posting them
     Intake {
         /// How long
@@ -76,6 +94,14 @@ pub async fn run(args: BenchArgs, context: &Context) -> anyhow::Result<Exit> {
             let plan = queue::Plan { jobs, enqueue_secs, pickups };
             queue::run(&house.queue, &scratch.config.store, scratch.folder(), &plan, &mut report).await?;
             ("queue", queue::floors(engine))
+        }
+        BenchCommand::Limits { jobs } => {
+            limits::run(&house.queue, &scratch.config.store, jobs, &mut report).await?;
+            ("limits", limits::floors())
+        }
+        BenchCommand::Shares { ready, seconds } => {
+            shares::run(&house.queue, &scratch.config.store, ready, seconds, &mut report).await?;
+            ("shares", shares::floors())
         }
         BenchCommand::Intake { seconds, connections } => {
             intake::run(&house, &scratch, seconds, connections, &mut report).await?;

@@ -1,9 +1,9 @@
-//! The job that does nothing, and when each started.
+//! The job that does nothing, perhaps for a while; when each started, and how many each tenant had.
 
 use clawr_domain::ports::Ports;
 use clawr_engine::kind::{Finish, Kind, MayEnqueue, Policy, Registry, Run};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,11 +13,17 @@ use tokio::sync::Notify;
 pub const KIND: &str = "bench_noop";
 
 static DONE: AtomicU64 = AtomicU64::new(0);
+static TALLY: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
 static STARTED: OnceLock<Mutex<Option<Started>>> = OnceLock::new();
 
 /// How many have run in this process.
 pub fn done() -> u64 {
     DONE.load(Ordering::Relaxed)
+}
+
+/// How many of each tenant have started since this was last asked.
+pub fn tally() -> BTreeMap<String, u64> {
+    std::mem::take(&mut TALLY.lock().unwrap_or_else(|p| p.into_inner()))
 }
 
 /// Start times by job id. Cheap to clone.
@@ -61,6 +67,8 @@ pub fn registry(started: Started) -> Registry<Ports> {
 struct Args {
     #[serde(rename = "pad")]
     _pad: String,
+    #[serde(default)]
+    ms: u64,
 }
 
 struct Noop;
@@ -74,8 +82,12 @@ impl Kind<Ports> for Noop {
         Policy { may_enqueue: MayEnqueue::Nobody, ..Policy::default() }
     }
 
-    async fn run(_: Args, run: Run, _: Ports) -> anyhow::Result<Finish> {
+    async fn run(args: Args, run: Run, _: Ports) -> anyhow::Result<Finish> {
         DONE.fetch_add(1, Ordering::Relaxed);
+        if args.ms > 0 {
+            *TALLY.lock().unwrap_or_else(|p| p.into_inner()).entry(run.job.tenant.clone()).or_default() += 1;
+            tokio::time::sleep(Duration::from_millis(args.ms)).await;
+        }
         let started = STARTED.get_or_init(Mutex::default).lock().unwrap_or_else(|p| p.into_inner()).clone();
         if let Some(started) = started {
             started.note(&run.job.id);

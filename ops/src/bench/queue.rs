@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const QUEUES: [&str; 4] = ["bench_a", "bench_b", "bench_c", "bench_d"];
+pub(super) const QUEUES: [&str; 4] = ["bench_a", "bench_b", "bench_c", "bench_d"];
 /// Slots of each queue while draining.
-const SLOTS: usize = 500;
+pub(super) const SLOTS: usize = 500;
 /// Tasks that enqueue side by side.
 const WRITERS: usize = 16;
 
@@ -46,7 +46,7 @@ pub async fn run(queue: &Queue, store: &DbConfig, folder: &Path, plan: &Plan, re
     pickup(queue, store, plan, report).await
 }
 
-async fn refuse_a_store_in_use(queue: &Queue) -> anyhow::Result<()> {
+pub(super) async fn refuse_a_store_in_use(queue: &Queue) -> anyhow::Result<()> {
     let live = queue.queue_stats(&Scope::System).await?;
     anyhow::ensure!(live.is_empty(), "this store has live jobs; a benchmark needs a scratch store");
     Ok(())
@@ -114,7 +114,7 @@ async fn drain(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Report
     Ok(())
 }
 
-async fn wait_until_empty(queue: &Queue) -> anyhow::Result<()> {
+pub(super) async fn wait_until_empty(queue: &Queue) -> anyhow::Result<()> {
     while !queue.queue_stats(&Scope::System).await?.is_empty() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -166,7 +166,7 @@ async fn pickup(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Repor
     Ok(())
 }
 
-async fn start(queue: &Queue, store: &DbConfig, slots: usize, started: Started) -> anyhow::Result<WorkerProcess> {
+pub(super) async fn start(queue: &Queue, store: &DbConfig, slots: usize, started: Started) -> anyhow::Result<WorkerProcess> {
     let registry: Registry<Ports> = noop::registry(started);
     let settings = Settings {
         store: store.clone(),

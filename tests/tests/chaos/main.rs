@@ -37,8 +37,12 @@ impl Chance {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests are told by ops/test how long a storm is")]
+pub(crate) fn is_long() -> bool {
+    std::env::var("CLAWR_CHAOS").is_ok_and(|v| v == "long")
+}
+
 pub(crate) fn factor() -> u64 {
-    if std::env::var("CLAWR_CHAOS").is_ok_and(|v| v == "long") { 10 } else { 1 }
+    if is_long() { 10 } else { 1 }
 }
 
 /// Jobs handed in while the storm goes on; every acknowledged id.

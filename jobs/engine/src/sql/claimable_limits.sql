@@ -4,7 +4,7 @@
 run as materialized (
   select r.queue, r.kind, r.tenant, r.limit_key, count(*) as n
   from jobs r
-  where r.worker > '' and r.worker <> '' and r.state = 'running'
+  where r.worker > '' and r.worker <> '' and r.state = 'running' and exists (select 1 from limits l where l.measure = 'running')
   group by r.queue, r.kind, r.tenant, r.limit_key),
 caps as materialized (
   select l.id, l.what, l.what || l.value as named, l.per, l.measure,

@@ -295,6 +295,18 @@ pub fn bench_intake(system: &System) -> anyhow::Result<()> {
     Ok(())
 }
 
+pub fn bench_limits(system: &System) -> anyhow::Result<()> {
+    let report = system.json("bench limits", &["--jobs", "20"])?;
+    ensure!(report["figures"]["drain_under_limits_per_s"].as_f64() > Some(0.0), "{report}");
+    Ok(())
+}
+
+pub fn bench_shares(system: &System) -> anyhow::Result<()> {
+    let report = system.json("bench shares", &["--ready", "10000", "--seconds", "2"])?;
+    ensure!(report["figures"]["jain_worst_minute"].as_f64() > Some(0.8), "{report}");
+    Ok(())
+}
+
 pub fn completions(system: &System) -> anyhow::Result<()> {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = system.text(&["completions", shell])?;

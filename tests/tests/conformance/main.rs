@@ -6,6 +6,7 @@ mod checkpoints;
 mod commit;
 mod effects;
 mod explain;
+mod explain_model;
 mod groups;
 mod limits;
 mod lives;

@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod d1_fake;
+pub mod evidence;
 pub mod faketime;
 pub mod fixtures;
 pub mod marketplace;

@@ -29,13 +29,30 @@ impl Kind {
         names.split(',').map(|name| Kind::parse(name.trim())).collect()
     }
 
+    /// All of them.
+    pub const ALL: [Kind; 4] = [Kind::Sqlite, Kind::Postgres, Kind::D1Fake, Kind::Workerd];
+
+    /// Its name in `CLAWR_TEST_STORES`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Sqlite => "sqlite",
+            Kind::Postgres => "postgres",
+            Kind::D1Fake => "d1-fake",
+            Kind::Workerd => "workerd",
+        }
+    }
+
     fn parse(name: &str) -> Kind {
-        match name {
-            "sqlite" => Kind::Sqlite,
-            "postgres" => Kind::Postgres,
-            "d1-fake" => Kind::D1Fake,
-            "workerd" => Kind::Workerd,
-            other => panic!("CLAWR_TEST_STORES names {other}; known: sqlite, postgres, d1-fake, workerd"),
+        let known = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+        known.unwrap_or_else(|| panic!("CLAWR_TEST_STORES names {name}; known: sqlite, postgres, d1-fake, workerd"))
+    }
+
+    /// What it speaks.
+    pub fn engine(self) -> Engine {
+        match self {
+            Kind::Sqlite => Engine::Sqlite,
+            Kind::Postgres => Engine::Postgres,
+            Kind::D1Fake | Kind::Workerd => Engine::D1,
         }
     }
 

@@ -10,6 +10,7 @@
 //! 3. every wake-up has a row that both sides update first;
 //! 4. bulk operations stamp their winners first, and the rest follows the stamp.
 
+mod capability;
 pub mod d1;
 mod error;
 pub mod migrate;
@@ -24,6 +25,7 @@ mod value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use capability::Capability;
 pub use error::DbError;
 pub use postgres::commit_in;
 pub use row::{Row, Rows};

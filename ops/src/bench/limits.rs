@@ -1,9 +1,9 @@
 //! `clawr bench limits`: drains the same jobs with limits, with shares and without either, in turns; what counts are ratios
 //! within one run. Limits are far away, so nothing is held back: what is measured is the work of keeping them.
 
+use super::noop;
 use super::queue::{QUEUES, SLOTS, refuse_a_store_in_use, start, wait_until_empty};
 use super::report::Report;
-use super::{noop, noop::Started};
 use clawr_engine::db::DbConfig;
 use clawr_engine::job::NewJob;
 use clawr_engine::limits::{CAP_MAX, Measure, NewLimit, Per, What};
@@ -49,7 +49,7 @@ async fn drain(queue: &Queue, store: &DbConfig, jobs: usize, under: Under) -> an
     }
     let limits = hold(queue, under).await?;
     let (started, done) = (Instant::now(), noop::done());
-    let process = start(queue, store, SLOTS, Started::default()).await?;
+    let process = start(queue, store, SLOTS, None).await?;
     while noop::done() - done < jobs as u64 {
         anyhow::ensure!(started.elapsed() < Duration::from_secs(300), "not drained within five minutes");
         tokio::time::sleep(Duration::from_millis(2)).await;

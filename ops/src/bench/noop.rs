@@ -57,9 +57,9 @@ impl Started {
     }
 }
 
-/// A registry that knows only this kind.
-pub fn registry(started: Started) -> Registry<Ports> {
-    *STARTED.get_or_init(Mutex::default).lock().unwrap_or_else(|p| p.into_inner()) = Some(started);
+/// A registry that knows only this kind; `started` hears of every start.
+pub fn registry(started: Option<Started>) -> Registry<Ports> {
+    *STARTED.get_or_init(Mutex::default).lock().unwrap_or_else(|p| p.into_inner()) = started;
     Registry::builder().with::<Noop>().build()
 }
 

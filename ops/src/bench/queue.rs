@@ -96,7 +96,7 @@ async fn drain(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Report
     let (cpu, sent, started) = (Cpu::now(), queue.db().sent(), Instant::now());
     let done = noop::done();
     forget_peak_memory();
-    let process = start(queue, store, SLOTS, Started::default()).await?;
+    let process = start(queue, store, SLOTS, None).await?;
     while noop::done() - done < plan.jobs as u64 {
         anyhow::ensure!(started.elapsed() < Duration::from_secs(600), "not drained within ten minutes");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -140,7 +140,7 @@ async fn enqueue(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Repo
         made += task.await??;
     }
     report.figure("enqueue_16_per_s", made as f64 / plan.enqueue_secs as f64);
-    let process = start(queue, store, SLOTS, Started::default()).await?;
+    let process = start(queue, store, SLOTS, None).await?;
     wait_until_empty(queue).await?;
     process.stop(Duration::from_secs(10)).await;
     Ok(())
@@ -149,7 +149,7 @@ async fn enqueue(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Repo
 /// One job every 20 ms to an idle process; from before the enqueue to the handler's start.
 async fn pickup(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let started = Started::default();
-    let process = start(queue, store, 8, started.clone()).await?;
+    let process = start(queue, store, 8, Some(started.clone())).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut times = Vec::with_capacity(plan.pickups);
     for n in 0..plan.pickups {
@@ -166,7 +166,7 @@ async fn pickup(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Repor
     Ok(())
 }
 
-pub(super) async fn start(queue: &Queue, store: &DbConfig, slots: usize, started: Started) -> anyhow::Result<WorkerProcess> {
+pub(super) async fn start(queue: &Queue, store: &DbConfig, slots: usize, started: Option<Started>) -> anyhow::Result<WorkerProcess> {
     let registry: Registry<Ports> = noop::registry(started);
     let settings = Settings {
         store: store.clone(),

@@ -2,9 +2,9 @@
 //! it), so that a few fill the queue and all always have something there. Counted is who is started in each minute, told as
 //! Jain's index, (Σx)² / (n·Σx²): 1 when all have the same, 1/n when one has everything.
 
+use super::noop;
 use super::queue::{refuse_a_store_in_use, start};
 use super::report::Report;
-use super::{noop, noop::Started};
 use clawr_engine::claim::Claimer;
 use clawr_engine::db::{DbConfig, Scope};
 use clawr_engine::job::NewJob;
@@ -36,7 +36,7 @@ pub async fn run(queue: &Queue, store: &DbConfig, ready: usize, seconds: u64, re
     let (who, why) = ("bench".to_owned(), "a benchmark".to_owned());
     queue.share(QUEUE, &Share { who, why, ..Share::default() }).await?;
     claims(queue, (ready / 1_000).clamp(10, CLAIMS_MAX), report).await?;
-    let process = start(queue, store, SLOTS, Started::default()).await?;
+    let process = start(queue, store, SLOTS, None).await?;
     let (mut made, mut worst, mut left) = (ready, f64::MAX, seconds);
     noop::tally();
     while left > 0 {

@@ -12,7 +12,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_job_tidies_up_and_ends_as_it_says() {
-    for kind in Kind::fast() {
+    for kind in Kind::selected() {
         println!("store {kind:?}");
         let store = TestStore::start(kind).await.expect("a store");
         let (queue, log) = (store.queue().await.expect("queue"), Log::new());
@@ -34,12 +34,13 @@ async fn a_running_job_tidies_up_and_ends_as_it_says() {
         let tidied = log.lines().iter().filter(|line| line.word == "tidy").count();
         assert_eq!(tidied, 2, "the third was cut off");
         worker.stop(GRACE).await;
+        clawr_tests::evidence::keep(kind);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_keeps_failing_is_dead_at_its_total_deadline() {
-    for kind in Kind::fast() {
+    for kind in Kind::selected() {
         let store = TestStore::start(kind).await.expect("a store");
         let (queue, log) = (store.queue().await.expect("queue"), Log::new());
         let worker = start(&store, "one", 2).await;
@@ -51,5 +52,6 @@ async fn a_job_that_keeps_failing_is_dead_at_its_total_deadline() {
         assert_eq!(dead.reason, "total_deadline");
         assert!((3..15).contains(&dead.attempt) && dead.finished_at - first <= 2_100_000, "{dead:?}");
         worker.stop(GRACE).await;
+        clawr_tests::evidence::keep(kind);
     }
 }

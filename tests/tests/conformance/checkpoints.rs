@@ -113,7 +113,7 @@ async fn a_job_that_ends_leaves_no_checkpoint() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_on_from_its_last_checkpoint() {
-    for kind in Kind::fast() {
+    for kind in Kind::selected() {
         println!("store {kind:?}");
         let store = TestStore::start(kind).await.expect("a store");
         let (queue, log) = (store.queue().await.expect("queue"), Log::new());
@@ -124,5 +124,6 @@ async fn a_job_goes_on_from_its_last_checkpoint() {
         assert_eq!(log.lines().iter().filter(|line| line.word == "step").count(), 5, "each step once");
         assert_eq!(int(&queue, "select count(*) as n from checkpoints").await, 0);
         worker.stop(GRACE).await;
+        clawr_tests::evidence::keep(kind);
     }
 }

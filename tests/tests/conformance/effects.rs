@@ -378,7 +378,7 @@ async fn money_needs_a_second_person() {
 /// The world moved and our books could not follow: somebody has to look.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_dies_after_its_effect_happened_is_a_finding() {
-    for kind in Kind::fast() {
+    for kind in Kind::selected() {
         let store = TestStore::start(kind).await.expect("a store");
         let (queue, log, provider) = (store.queue().await.expect("queue"), Log::new(), Provider::start(7).await);
         let worker = start(&store, "one", 4).await;
@@ -393,6 +393,7 @@ async fn a_job_that_dies_after_its_effect_happened_is_a_finding() {
         assert!(confirmed > 0);
         assert_eq!((of_dead, in_state(&queue, "dead").await.len()), (confirmed, confirmed));
         worker.stop(Duration::from_secs(5)).await;
+        clawr_tests::evidence::keep(kind);
     }
 }
 

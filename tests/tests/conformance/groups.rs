@@ -299,7 +299,7 @@ async fn merged_ends_fire_each_group_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_are_counted_in_worker_processes() {
-    for kind in Kind::fast() {
+    for kind in Kind::selected() {
         println!("store {kind:?}");
         let store = TestStore::start(kind).await.expect("a store");
         let (queue, log) = (store.queue().await.expect("queue"), Log::new());
@@ -315,5 +315,6 @@ async fn groups_are_counted_in_worker_processes() {
         assert_eq!(gathered.map(|job| job.attempt).collect::<Vec<_>>(), [1]);
         one.stop(GRACE).await;
         two.stop(GRACE).await;
+        clawr_tests::evidence::keep(kind);
     }
 }

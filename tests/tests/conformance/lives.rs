@@ -533,6 +533,7 @@ async fn random_lives_of_jobs_are_those_of_a_model() {
         println!("store {kind:?}, seed {seed}: {} lives, {} states", number.get(), states.get());
         answer.unwrap_or_else(|error| panic!("store {kind:?}, seed {seed}: {error}"));
         total += states.get();
+        clawr_tests::evidence::keep(kind);
     }
     println!("{total} states, 0 differences");
 }

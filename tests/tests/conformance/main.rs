@@ -7,6 +7,7 @@ mod commit;
 mod effects;
 mod explain;
 mod explain_model;
+mod features;
 mod groups;
 mod limits;
 mod lives;

@@ -41,7 +41,7 @@ async fn lines_are_kept_in_order_once_and_only_under_the_lease() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_talks_too_much_is_cut_and_erased_with_its_lines() {
-    for kind in Kind::fast() {
+    for kind in Kind::selected() {
         let store = TestStore::start(kind).await.expect("a store");
         let (queue, log) = (store.queue().await.expect("queue"), Log::new());
         let worker = start(&store, "one", 2).await;
@@ -63,5 +63,6 @@ async fn a_job_that_talks_too_much_is_cut_and_erased_with_its_lines() {
         assert!(queue.logs(&Scope::System, &id, (0, 0), 200).await.expect("lines").is_empty());
         assert_eq!(queue.progress(&Scope::System, &id).await.expect("a look"), None);
         worker.stop(Duration::from_secs(5)).await;
+        clawr_tests::evidence::keep(kind);
     }
 }

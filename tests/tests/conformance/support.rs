@@ -17,6 +17,7 @@ pub async fn on_every_store(test: impl AsyncFn(&mut TestStore)) {
         println!("store {kind:?}");
         let mut store = TestStore::start(kind).await.expect("a store");
         test(&mut store).await;
+        clawr_tests::evidence::keep(kind);
     }
 }
 

@@ -12,6 +12,8 @@ mod make;
 mod replay;
 mod view;
 
+pub(crate) use act::open_job;
+
 use crate::openapi::Doc;
 use crate::routes::Route;
 use clawr_engine::kind::{MayEnqueue, Policy};

@@ -48,6 +48,7 @@ mod pauses;
 pub mod problem;
 mod query;
 mod routes;
+mod sequences;
 mod serve;
 mod settlements;
 mod signals;

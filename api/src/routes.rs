@@ -4,8 +4,8 @@ use crate::api::Api;
 use crate::openapi::Doc;
 use crate::problem::Problem;
 use crate::{
-    apis, audit, docs_page, effects, health, job_limits, job_shares, jobs, keys, ledger, limits, openapi, ops_page, pauses, settlements,
-    signals, tenants, workers,
+    apis, audit, docs_page, effects, health, job_limits, job_shares, jobs, keys, ledger, limits, openapi, ops_page, pauses, sequences,
+    settlements, signals, tenants, workers,
 };
 use axum::Router;
 use axum::handler::Handler;
@@ -43,6 +43,7 @@ pub fn all() -> Vec<Route> {
         jobs::routes(),
         effects::routes(),
         signals::routes(),
+        sequences::routes(),
         settlements::routes(),
         tenants::routes(),
         apis::routes(),

@@ -11,6 +11,7 @@ mod http {
     mod pages;
     mod pauses;
     mod schema;
+    mod sequences;
     mod serving;
     mod settlements;
     mod signals;

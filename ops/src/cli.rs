@@ -66,6 +66,8 @@ enum Command {
     Settlements(settlements::SettlementsArgs),
     /// What jobs did outside, and what became of it
     Effects(effects::EffectsArgs),
+    /// Jobs that run one after the other: where they do not go on, and letting them
+    Sequences(sequences::SequencesArgs),
     /// Tell waiting jobs what they wait for
     Signals(signals::SignalsArgs),
     /// Balances, and proof that they are right
@@ -174,6 +176,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Jobs(args) => jobs::run(args, context).await,
         Command::Settlements(args) => settlements::run(args, context).await,
         Command::Effects(args) => effects::run(args, context).await,
+        Command::Sequences(args) => sequences::run(args, context).await,
         Command::Signals(args) => signals::run(args, context).await,
         Command::Ledger(args) => ledger::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,

@@ -14,13 +14,14 @@ const CLOCK_EVERY: Duration = Duration::from_secs(10);
 const CANCELS_EVERY: Duration = Duration::from_secs(1);
 /// How often unsealed audit entries are sealed.
 const SEAL_EVERY: Duration = Duration::from_millis(500);
-/// How often is looked for what nobody looks after: effects without a resolver, ends that no group has counted.
+/// How often is looked for what nobody looks after: effects without a resolver, ends that no group has counted or that
+/// promoted nobody.
 const HEAL_EVERY: Duration = Duration::from_secs(60);
 /// How often old operation ids are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Operation ids are kept far longer than any commit is repeated.
 const OPS_KEPT_US: i64 = 7 * 86_400 * 1_000_000;
-/// Signals nobody took, those of ended jobs, and groups that are over, are kept this long.
+/// Signals nobody took, those of ended jobs, groups that are over and sequences without jobs are kept this long.
 const SIGNALS_KEPT_US: i64 = 30 * 86_400 * 1_000_000;
 
 /// Starts all duties; they end when `stop` turns true.
@@ -83,11 +84,15 @@ async fn seal(shared: &Shared) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Wakes what sleeps without anybody who will wake it; where all binaries know effects and groups there is nothing.
+/// Wakes what sleeps without anybody who will wake it; where all binaries know effects, groups and sequences there is nothing.
 async fn heal(shared: &Shared) -> anyhow::Result<()> {
     let (effects, ends) = (shared.queue.heal_effects().await?, shared.queue.heal_groups().await?);
     if effects > 0 || ends > 0 {
         tracing::warn!(effects, ends, "looked after effects and ends of group members that nobody looked after");
+    }
+    let sequences = shared.queue.heal_sequences().await?;
+    if sequences > 0 {
+        tracing::warn!(sequences, "let sequences go on that stood still with nothing before them");
     }
     Ok(())
 }
@@ -98,6 +103,7 @@ async fn prune(shared: &Shared) -> anyhow::Result<()> {
     shared.queue.prune_throttles(now - OPS_KEPT_US).await?;
     shared.queue.prune_checkpoints(now - OPS_KEPT_US).await?;
     shared.queue.prune_groups(now - SIGNALS_KEPT_US).await?;
+    shared.queue.prune_sequences(now - SIGNALS_KEPT_US).await?;
     shared.queue.prune_signals(now - SIGNALS_KEPT_US).await?;
     Ok(())
 }

@@ -216,6 +216,7 @@ mod tests {
             trace: String::new(),
             rank: 0,
             grouped: false,
+            sequence: String::new(),
         })
     }
 

@@ -75,7 +75,7 @@ pub(super) fn reason(MaybeInput(input): MaybeInput) -> Result<String, Problem> {
 }
 
 /// The job, if this caller may see it and its kind is open to the caller.
-pub(super) async fn open_job(api: &Api, caller: &Caller, id: &str) -> Result<Job, Problem> {
+pub(crate) async fn open_job(api: &Api, caller: &Caller, id: &str) -> Result<Job, Problem> {
     let job = look::found(api, caller, id).await?;
     let is_open = api.registry().get(&job.kind).is_some_and(|entry| is_open(&entry.policy, caller.is_global()));
     if is_open {

@@ -8,6 +8,7 @@ use crate::problem::Problem;
 use axum::http::StatusCode;
 use clawr_domain::refusal::FieldError;
 use clawr_engine::job::{NewJob, PRIORITY_MAX, PRIORITY_MIN};
+use clawr_engine::sequence::KEY_MAX;
 use serde_json::Value as Json;
 
 const TAGS_MAX: usize = 32;
@@ -21,6 +22,8 @@ pub struct Asked {
     tenant: Option<String>,
     /// Its identity.
     pub key: Option<String>,
+    /// The sequence it names.
+    sequence: Option<String>,
     job: NewJob,
 }
 
@@ -46,16 +49,17 @@ pub fn read(value: Json, at: &str) -> Result<Asked, Problem> {
     }
     let key = fields.text_of("key", 255);
     let tenant = fields.text_of("tenant", 63);
+    let sequence = fields.text_of("sequence", KEY_MAX);
     fields.finish()?;
     let args = args.unwrap_or_default();
     job.args = args.to_string();
-    Ok(Asked { at: at.to_owned(), args, tenant, key, job })
+    Ok(Asked { at: at.to_owned(), args, tenant, key, sequence, job })
 }
 
 impl Asked {
     /// The job to be made, if this caller may make it and its kind understands the args.
     pub async fn allowed(self, api: &Api, caller: &Caller) -> Result<NewJob, Problem> {
-        let Asked { at, args, tenant, key, mut job } = self;
+        let Asked { at, args, tenant, key, sequence, mut job } = self;
         let Some(entry) = api.registry().get(&job.kind) else {
             return Err(Problem::invalid_at("unknown_kind", &format!("{at}/kind"), "is not a kind of job"));
         };
@@ -78,6 +82,7 @@ impl Asked {
         entry
             .fill(&mut job, &args)
             .map_err(|fault| Problem::invalid_at("invalid_args", &format!("{at}/args{}", fault.pointer), fault.why))?;
+        job.sequence = entry.sequence_of(sequence, &args).map_err(|(field, why)| out_of_sequence(&at, &field, why))?;
         if job.deadline.is_some_and(|deadline| deadline <= job.run_at.unwrap_or(api.clock().now())) {
             return Err(Problem::invalid_at("invalid_input", &format!("{at}/deadline"), "must lie after run_at and now"));
         }
@@ -94,6 +99,12 @@ impl Asked {
         job.trace = caller.context.trace.clone();
         Ok(job)
     }
+}
+
+/// A field that says which sequence a job is in, and cannot.
+fn out_of_sequence(at: &str, field: &str, why: &str) -> Problem {
+    let code = if field == "/sequence" { "invalid_input" } else { "invalid_args" };
+    Problem::invalid_at(code, &format!("{at}{field}"), why)
 }
 
 /// The decoder names a field in backquotes where it can; its place goes into the pointer.

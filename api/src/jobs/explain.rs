@@ -51,6 +51,7 @@ impl Fixes {
     fn shown(&self, fix: &str) -> Option<String> {
         let is_for_caller = match fix {
             jobs if jobs.starts_with("clawr jobs ") => self.may_move,
+            sequences if sequences.starts_with("clawr sequences ") => self.may_move,
             signals => self.is_global || signals.starts_with("clawr signals "),
         };
         if fix.is_empty() || !is_for_caller {

@@ -1,5 +1,5 @@
 //! A job that has ended, once more as a new job of its own: made under the key `replay:<job>`, so that asking twice makes
-//! one. What the first one did outside is not done again: effects are known by their own keys.
+//! one. Where the first one was in a sequence it comes last. What the first one did outside is not done again: effects are known by their own keys.
 
 use super::{act, make};
 use crate::api::Api;
@@ -56,6 +56,8 @@ fn again(api: &Api, job: Job, token: Option<String>) -> Result<NewJob, Problem> 
     let mut filled = NewJob::default();
     entry.fill(&mut filled, &args).map_err(|fault| cannot(fault.to_string()))?;
     let key = token.map_or_else(|| format!("replay:{}", job.id), |token| format!("replay:{}:{token}", job.id));
+    let named = if entry.sequence.by.is_empty() { Some(job.sequence).filter(|key| !key.is_empty()) } else { None };
+    let sequence = entry.sequence_of(named, &args).map_err(|(_, why)| cannot(why.to_owned()))?;
     Ok(NewJob {
         kind: entry.kind.to_owned(),
         family: entry.family().to_owned(),
@@ -69,6 +71,7 @@ fn again(api: &Api, job: Job, token: Option<String>) -> Result<NewJob, Problem> 
         max_attempts: Some(entry.policy.max_attempts),
         key: Some(key),
         trace: job.trace,
+        sequence,
         ..filled
     })
 }

@@ -28,6 +28,7 @@ pub fn made(id: &str, state: Option<State>, standing: Standing, job: &NewJob) ->
         "kind": job.kind,
         "queue": job.queue,
         "key": job.key,
+        "sequence": job.sequence.as_ref().map(|sequence| &sequence.key),
     })
 }
 
@@ -50,6 +51,7 @@ pub fn job(job: &Job, tenant: Option<String>) -> Value {
         "crashes": job.crashes,
         "rev": job.rev,
         "key": some(&job.key),
+        "sequence": some(&job.sequence),
         "worker": some(&job.worker),
         "trace": some(&job.trace),
         "reason": some(&job.reason),

@@ -1,15 +1,16 @@
 //! Enqueue of N is one commit of set-based statements, whatever N: the operation's door, register, jobs, answers. What
-//! kinds with a unique policy add is in [`crate::unique`].
+//! kinds with a unique policy add is in [`crate::unique`], what jobs in a sequence add in [`crate::sequence`].
 //!
 //! The door (`ops`) makes the commit one that cannot succeed twice: after an `Unknown` the same commit is repeated; if
 //! it had been applied, the door says so and only the answers are read. Without it a repeat could bring a job back that
 //! has meanwhile run and left the live table.
 
 use crate::clock::Clock;
-use crate::db::{Db, DbError, Engine, Row, Rows, Scope, Statement};
+use crate::db::{Db, DbError, Engine, Rows, Scope, Statement};
 use crate::ids::{new_id, new_op};
 use crate::job::{Enqueued, NewJob, PRIORITY_DEFAULT, State, rank};
 use crate::queue::{digest, encode, key_hash};
+use crate::sequence::{self, Sequence, Touched};
 use crate::unique::{self, Hold};
 use crate::write::json;
 use std::collections::{BTreeSet, HashMap};
@@ -33,7 +34,7 @@ pub(crate) struct JobRow {
     version: i64,
     queue: String,
     pub state: State,
-    tenant: String,
+    pub tenant: String,
     args: String,
     tags: String,
     priority: i64,
@@ -52,12 +53,25 @@ pub(crate) struct JobRow {
     /// Its part in a unique policy.
     #[serde(flatten)]
     pub hold: Option<Hold>,
+    /// The sequence it gets a place in.
+    #[serde(skip)]
+    pub sequence: Option<Sequence>,
 }
 
 impl JobRow {
     /// Whether it wants the slot of a unique key.
     pub fn has_slot(&self) -> bool {
         self.hold.as_ref().is_some_and(|hold| !hold.unique_key.is_empty())
+    }
+
+    /// How it is inserted when it is in no sequence.
+    fn due(&self) -> State {
+        due(self.run_at, self.created_at)
+    }
+
+    /// What takes a slot may get its place from another row of the call than its state: it is blocked when it is placed.
+    fn with_slot_due(self) -> Self {
+        if self.has_slot() { Self { state: self.due(), ..self } } else { self }
     }
 }
 
@@ -82,7 +96,7 @@ pub(crate) async fn enqueue_many(db: &Db, clock: &Clock, pepper: &[u8], jobs: Ve
         Err(error) => return Err(error),
     };
     let answers = plan.answers(&rows)?;
-    plan.wake(db, &answers);
+    plan.wake(db, &answers, &rows);
     Ok(answers)
 }
 
@@ -94,6 +108,8 @@ struct Known {
     taken: HashMap<String, (String, String)>,
     /// Rows whose first input has its answer.
     used: BTreeSet<usize>,
+    /// Where the live rows stand that are in a sequence.
+    placed: HashMap<String, State>,
 }
 
 /// Everything decided before sending.
@@ -103,11 +119,13 @@ struct Plan {
     /// For each input: the row that stands for it, and its register key and digest if it has a key.
     inputs: Vec<(usize, Option<(String, String)>)>,
     op: String,
+    /// The sequences its rows are in.
+    touched: Touched,
 }
 
 impl Plan {
     fn make(engine: Engine, clock: &Clock, pepper: &[u8], jobs: Vec<NewJob>) -> Result<Plan, DbError> {
-        let mut plan = Plan { rows: Vec::new(), registers: Vec::new(), inputs: Vec::new(), op: new_op() };
+        let mut plan = Plan { rows: Vec::new(), registers: Vec::new(), inputs: Vec::new(), op: new_op(), touched: Touched::default() };
         let mut seen: HashMap<String, usize> = HashMap::new();
         for (n, mut job) in jobs.into_iter().enumerate() {
             let identity = job.key.as_ref().map(|key| (encode(&key_hash(pepper, &job, key), engine), encode(&digest(&job), engine)));
@@ -118,9 +136,12 @@ impl Plan {
                 continue;
             }
             let at = plan.rows.len();
+            if let Some(why) = job.sequence.as_ref().and_then(Sequence::fault) {
+                return Err(DbError::Bug(format!("the sequence of a job of kind {} {why}", job.kind)));
+            }
             let (hold, slot) = unique::hold(pepper, &mut job, n, clock.now())?;
             let row = job_row(job, identity.as_ref().map_or("", |(key, _)| key), clock);
-            plan.rows.push(JobRow { slot, hold, ..row });
+            plan.rows.push(JobRow { slot, hold, ..row }.with_slot_due());
             if let Some((key, digest)) = &identity {
                 seen.insert(key.clone(), at);
                 let job_id = plan.rows[at].id.clone();
@@ -128,6 +149,7 @@ impl Plan {
             }
             plan.inputs.push((at, identity));
         }
+        plan.touched.number(&plan.rows);
         plan.registers.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(plan)
     }
@@ -136,11 +158,15 @@ impl Plan {
         let mut all = vec![OP.with([self.op.as_str().into(), clock.now().into()])];
         all.extend(self.registers.chunks(CHUNK).map(|part| REGISTER.with([json(part).into()])));
         all.extend(unique::throttles(&self.rows, clock.now()));
+        all.extend(self.touched.lock(clock));
         let plain: Vec<&JobRow> = self.rows.iter().filter(|row| !row.has_slot()).collect();
         all.extend(plain.chunks(CHUNK).map(|part| INSERT.with([json(part).into()])));
         all.extend(unique::statements(&self.rows));
+        all.extend(self.touched.place(&self.rows));
+        all.extend(self.touched.promote(clock.now()));
         all.extend(unique::notes(&self.rows, &self.op));
         all.extend(self.answer_chunks());
+        all.extend(sequence::states(&self.rows));
         all
     }
 
@@ -153,16 +179,17 @@ impl Plan {
 
     async fn read_answers(&self, db: &Db) -> Result<Rows, DbError> {
         let mut rows = db.query(&Scope::System, unique::NOTED.with([self.op.as_str().into()])).await?;
-        for statement in self.answer_chunks() {
+        for statement in self.answer_chunks().chain(sequence::states(&self.rows)) {
             rows.extend(db.query(&Scope::System, statement).await?);
         }
         Ok(rows)
     }
 
     fn answers(&self, rows: &Rows) -> Result<Vec<Enqueued>, DbError> {
-        let (notes, registers): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.text("answer").is_ok());
-        let mut known = Known { noted: unique::noted(notes), taken: HashMap::new(), used: BTreeSet::new() };
-        for row in registers {
+        let noted = unique::noted(rows.iter().filter(|row| row.text("answer").is_ok()));
+        let placed = sequence::placed(rows);
+        let mut known = Known { noted, taken: HashMap::new(), used: BTreeSet::new(), placed };
+        for row in rows.iter().filter(|row| row.text("digest").is_ok()) {
             known.taken.insert(row.text("key")?, (row.text("job_id")?, row.text("digest")?));
         }
         self.inputs.iter().map(|(at, identity)| self.answer(*at, identity.as_ref(), &mut known)).collect()
@@ -170,7 +197,8 @@ impl Plan {
 
     fn answer(&self, at: usize, identity: Option<&(String, String)>, known: &mut Known) -> Result<Enqueued, DbError> {
         let row = &self.rows[at];
-        let made = || Enqueued::New { id: row.id.clone(), state: row.state };
+        let state = known.placed.get(&row.id).copied().unwrap_or_else(|| row.due());
+        let made = || Enqueued::New { id: row.id.clone(), state };
         let slot = row.hold.as_ref().and_then(|hold| Some((hold, known.noted.get(&row.id)?)));
         let is_first = identity.is_none() || (slot.is_some() && known.used.insert(at));
         if let (Some((hold, holder)), true) = (slot, is_first) {
@@ -192,10 +220,11 @@ impl Plan {
     }
 
     /// A replaced job may run earlier than before, so its queue is woken as well.
-    fn wake(&self, db: &Db, answers: &[Enqueued]) {
+    fn wake(&self, db: &Db, answers: &[Enqueued], rows: &Rows) {
         let woken = self.inputs.iter().zip(answers).filter(|(_, a)| matches!(a, Enqueued::New { .. } | Enqueued::Replaced { .. }));
         let queues: BTreeSet<&str> = woken.map(|((at, _), _)| self.rows[*at].queue.as_str()).collect();
         queues.into_iter().for_each(|queue| db.notify(queue));
+        sequence::wake(db, rows);
     }
 }
 
@@ -205,7 +234,7 @@ pub(crate) fn job_row(job: NewJob, reg: &str, clock: &Clock) -> JobRow {
     let priority = job.priority.unwrap_or(PRIORITY_DEFAULT);
     JobRow {
         id: if job.id.is_empty() { new_id("job", clock) } else { job.id },
-        state: if run_at > now { State::Scheduled } else { State::Available },
+        state: if job.sequence.is_some() { State::Blocked } else { due(run_at, now) },
         kind: job.kind,
         version: job.version.max(1),
         queue: job.queue,
@@ -225,7 +254,12 @@ pub(crate) fn job_row(job: NewJob, reg: &str, clock: &Clock) -> JobRow {
         reg: reg.to_owned(),
         slot: String::new(),
         hold: None,
+        sequence: job.sequence,
     }
+}
+
+fn due(run_at: i64, now: i64) -> State {
+    if run_at > now { State::Scheduled } else { State::Available }
 }
 
 /// The insert of follow-up jobs inside somebody else's commit; they carry no key.

@@ -9,6 +9,7 @@ use crate::job::{Job, State};
 use crate::limits::{Measure, Per, Used, What};
 use crate::pauses::{Able, Pause};
 use crate::queue::Queue;
+use crate::sequence::Before;
 use crate::wait;
 use crate::write::json;
 use std::collections::BTreeSet;
@@ -107,6 +108,7 @@ struct Look {
 struct Keepers {
     pauses: Vec<Pause>,
     full: Vec<Used>,
+    before: Option<Before>,
     names_people: bool,
 }
 
@@ -126,7 +128,8 @@ impl Queue {
             if let Some(look) = self.look(scope, &job, &able, now).await? {
                 let held_by: Vec<Pause> = self.pauses_at(now).await?.into_iter().filter(|p| p.holds(&look.job)).collect();
                 let full = self.limits_in_use().await?.into_iter().filter(|used| used.holds(&look.job)).collect();
-                let keepers = Keepers { pauses: held_by, full, names_people: scope.tenant().is_none() };
+                let before = Before::of(self, scope, &look.job).await?;
+                let keepers = Keepers { pauses: held_by, full, before, names_people: scope.tenant().is_none() };
                 return Ok(Some(explained(look, &able, &keepers, now)));
             }
         }
@@ -166,7 +169,7 @@ fn pass(gate: &'static str, detail: impl Into<String>) -> Gate {
     Gate { gate, passes: true, detail: detail.into(), since: 0, until: 0, fix: String::new() }
 }
 
-fn closed(gate: &'static str, detail: impl Into<String>, fix: String) -> Gate {
+pub(crate) fn closed(gate: &'static str, detail: impl Into<String>, fix: String) -> Gate {
     Gate { passes: false, fix, ..pass(gate, detail) }
 }
 
@@ -182,13 +185,13 @@ fn ended(job: Job) -> Explained {
 }
 
 fn explained(look: Look, able: &[Able], keepers: &Keepers, now: i64) -> Explained {
-    let Keepers { pauses, full, names_people } = keepers;
+    let Keepers { pauses, full, before, names_people } = keepers;
     let Look { job, eligible, ahead, lease } = look;
     let what = format!("{}:{}", job.kind, job.version);
     let claimers = able.iter().filter(|worker| worker.runs(&what) && worker.serves(&job.queue)).count();
     let gates = vec![
         pass("live", "it has not ended"),
-        state(&job, able),
+        before.as_ref().map_or_else(|| state(&job, able), |before| before.gate(&job, able, now)),
         due(&job, now),
         pause(pauses, *names_people),
         limit(full, &job),
@@ -205,7 +208,7 @@ fn explained(look: Look, able: &[Able], keepers: &Keepers, now: i64) -> Explaine
     Explained { eligible, gates, earliest_start, ahead: is_claimable.then_some(ahead), claimers, lease, job }
 }
 
-fn state(job: &Job, able: &[Able]) -> Gate {
+pub(crate) fn state(job: &Job, able: &[Able]) -> Gate {
     let because = if job.reason.is_empty() { String::new() } else { format!(" ({})", job.reason) };
     match job.state {
         State::Scheduled | State::Available | State::Retryable => pass("state", format!("it is {}", job.state.as_str())),
@@ -223,12 +226,12 @@ fn state(job: &Job, able: &[Able]) -> Gate {
         }
         State::Held => closed("state", format!("it is held{because}"), String::new()),
         State::Waiting => closed("state", waits(job).unwrap_or(format!("it waits for something else{because}")), wakes(job)),
-        State::Blocked => closed("state", format!("it is behind another job of its key{because}"), String::new()),
+        State::Blocked => closed("state", format!("it is behind another job of its sequence{because}"), String::new()),
         State::Completed | State::Cancelled | State::Dead => closed("state", "it has ended", String::new()),
     }
 }
 
-fn due(job: &Job, now: i64) -> Gate {
+pub(crate) fn due(job: &Job, now: i64) -> Gate {
     if job.run_at <= now {
         return Gate { since: job.run_at, ..pass("due", "it is due") };
     }
@@ -309,7 +312,7 @@ fn resume(pause: &Pause) -> String {
 }
 
 /// One word for a shell.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:@/".contains(c));
     if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -117,6 +117,9 @@ impl Group {
         if let Some(field) = children.or(callbacks) {
             return Some((field, "must have a kind and a queue"));
         }
+        if let Some((what, _)) = self.callbacks().find(|(_, job)| job.sequence.is_some()) {
+            return Some((what.to_owned(), "cannot be in a sequence"));
+        }
         let is_late = !self.is_new && self.callbacks().next().is_some();
         is_late.then_some(("callbacks".to_owned(), "are given when the group is made"))
     }

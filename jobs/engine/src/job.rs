@@ -1,6 +1,7 @@
 //! What is stored of a job, and what a caller hands in to make one.
 
 use crate::db::{DbError, Row};
+use crate::sequence::Sequence;
 use crate::unique::Unique;
 use serde_json::Value as Json;
 
@@ -124,6 +125,8 @@ pub struct NewJob {
     pub limit_key: String,
     /// What its start weighs against rates; 0 = 1.
     pub units: i64,
+    /// It runs when those made before it in the same sequence of its tenant have ended.
+    pub sequence: Option<Sequence>,
 }
 
 /// What became of one [`NewJob`].
@@ -133,7 +136,7 @@ pub enum Enqueued {
     New {
         /// Its id.
         id: String,
-        /// `scheduled` or `available`.
+        /// `scheduled`, `available` or `blocked`.
         state: State,
     },
     /// The key was used before with the same content, or the unique slot is taken: nothing was made.
@@ -223,6 +226,8 @@ pub struct Claimed {
     pub rank: i64,
     /// Whether a group counts its end.
     pub grouped: bool,
+    /// The sequence that goes on when it ends, or empty.
+    pub sequence: String,
 }
 
 impl Claimed {
@@ -247,6 +252,7 @@ impl Claimed {
             trace: row.text("trace")?,
             rank: row.int("rank")?,
             grouped: row.flag("grouped")?,
+            sequence: row.text("sequence")?,
         })
     }
 }
@@ -306,6 +312,8 @@ pub struct Job {
     pub started_at: i64,
     /// Microseconds; 0 = live.
     pub finished_at: i64,
+    /// The sequence it is in, or empty.
+    pub sequence: String,
 }
 
 impl Job {
@@ -338,6 +346,7 @@ impl Job {
             created_at: row.int("created_at")?,
             started_at: row.int("started_at")?,
             finished_at: row.int("finished_at")?,
+            sequence: row.text("sequence")?,
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::effect::{Class, Effect, Effects, Look, Next, Stored};
 use crate::group::{self, Counts, Group};
 use crate::job::{Claimed, NewJob};
 use crate::notes::Notes;
+use crate::sequence::Sequenced;
 use crate::unique::Unique;
 use crate::wait::{self, Signal, Wait};
 use crate::write::Write;
@@ -47,7 +48,7 @@ pub struct Finish {
     /// Committed if and only if the outcome is.
     pub writes: Vec<Write>,
     /// Enqueued if and only if the outcome is committed. Neither keys nor unique policies count here: children's
-    /// ids are derived.
+    /// ids are derived. Sequences do.
     pub follow_ups: Vec<NewJob>,
     /// Made, or added to, if and only if the outcome is committed.
     pub groups: Vec<Group>,
@@ -176,6 +177,8 @@ pub trait Kind<P>: Send + Sync + 'static {
     const QUEUE: &'static str;
     /// Which of its jobs count as one, and what becomes of the second. An impossible policy does not compile.
     const UNIQUE: Option<Unique> = None;
+    /// Which of its jobs run one after the other.
+    const SEQUENCE: Sequenced = Sequenced::AS_NAMED;
     /// JSON pointers into the args of what no view shows; nor are its jobs found by them.
     const MASKED: &'static [&'static str] = &[];
     /// JSON pointer to the field of the args by which limits count its jobs that count each key by itself, like the wallet that

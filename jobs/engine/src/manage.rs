@@ -5,6 +5,7 @@ use crate::db::{DbError, Row, Rows, Scope};
 use crate::group;
 use crate::job::{Job, State};
 use crate::queue::Queue;
+use crate::sequence::{self, of_job, promoted};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -97,22 +98,25 @@ impl Queue {
     /// Cancels: a job that does not run ends at once, a running one is asked to.
     pub async fn cancel(&self, scope: &Scope, id: &str, reason: &str) -> Result<Acted, DbError> {
         let (op, now) = (crate::ids::new_op(), self.clock.now());
-        let jobs = group::ids([id]);
-        let mut commit = vec![
-            group::lock(&jobs, &op),
+        let (jobs, touched) = (group::ids([id]), of_job(&self.db, scope, id).await?);
+        let mut commit = vec![group::lock(&jobs, &op)];
+        commit.extend(touched.lock(&self.clock));
+        let at = commit.len();
+        commit.extend([
             CANCEL_STAMP.with([scope.param(), id.into(), op.as_str().into(), reason.into()]),
             CANCEL_LIVE.with([id.into(), op.as_str().into(), now.into()]),
             CANCEL_DELETE.with([id.into(), op.as_str().into()]),
             CANCEL_ASK.with([scope.param(), id.into(), reason.into()]),
             checkpoint::DROP.with([id.into()]),
-        ];
+        ]);
         commit.extend(group::count(&jobs, &op, now));
+        commit.extend(touched.promote(now));
         let rows = self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0?;
         rows.iter().flatten().filter_map(|row| row.text("queue").ok()).for_each(|queue| self.db.notify(&queue));
-        if !rows[3].is_empty() {
+        if !rows[at + 2].is_empty() {
             return Ok(Acted::Done(State::Cancelled));
         }
-        if !rows[4].is_empty() {
+        if !rows[at + 3].is_empty() {
             return Ok(Acted::Asked);
         }
         self.why_not(scope, id, "only a live job without open effects can be cancelled").await
@@ -122,23 +126,30 @@ impl Queue {
     /// quarantined one is released.
     pub async fn retry(&self, scope: &Scope, id: &str) -> Result<Acted, DbError> {
         let (op, now) = (crate::ids::new_op(), self.clock.now());
-        let mut commit = vec![
-            group::lock(&group::ids([id]), &op),
+        let touched = of_job(&self.db, scope, id).await?;
+        let mut commit = vec![group::lock(&group::ids([id]), &op)];
+        commit.extend(touched.lock(&self.clock));
+        let at = commit.len();
+        commit.extend([
             RETRY_NOW.with([scope.param(), id.into(), now.into()]),
             REDRIVE_INSERT.with([scope.param(), id.into(), now.into()]),
             REDRIVE_DELETE.with([scope.param(), id.into()]),
-        ];
+        ]);
         commit.extend(group::bring_back(id, &op));
+        commit.extend(touched.go_on(scope, id, now));
         let rows = match self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0 {
             Err(DbError::Unique(name)) if name == "jobs_unique_key" => return self.taken(scope, id).await,
             answer => answer?,
         };
-        let moved = rows[1].first().or_else(|| rows[2].first());
-        match moved {
+        let (hurried, back) = (rows[at].first(), rows[at + 1].first());
+        match hurried.or(back) {
             Some(row) => {
                 self.db.notify(&row.text("queue")?);
+                sequence::wake(&self.db, rows.iter().flatten());
+                let waits = back.is_some() && !touched.is_empty();
+                let state = if waits { promoted(&rows, id).unwrap_or(State::Blocked) } else { State::Available };
                 let detached = rows.iter().flatten().find_map(|row: &Row| row.text("detached").ok());
-                Ok(detached.map_or(Acted::Done(State::Available), |group| Acted::Detached { group }))
+                Ok(detached.map_or(Acted::Done(state), |group| Acted::Detached { group }))
             }
             None => self.why_not(scope, id, "only a dead, cancelled, retryable, scheduled or quarantined job can be retried").await,
         }
@@ -163,13 +174,18 @@ impl Queue {
         let Some(job) = self.job(scope, id).await? else { return Ok(Acted::NotFound) };
         let digest = crate::db::migrate::hex(&Sha256::digest(job.args.to_string().as_bytes()));
         let left = json!({ "erased_at": self.clock.now(), "args_sha256": digest }).to_string();
-        let commit = vec![
+        let touched = of_job(&self.db, scope, id).await?;
+        let mut commit = touched.lock(&self.clock);
+        let at = commit.len();
+        commit.extend([
             ERASE.with([scope.param(), id.into(), left.into()]),
             ERASE_LOGS.with([scope.param(), id.into()]),
             ERASE_PROGRESS.with([scope.param(), id.into()]),
-        ];
+        ]);
+        commit.extend(touched.go_on(scope, id, self.clock.now()));
         let rows = self.db.commit_until_known(scope, commit, std::time::Duration::from_secs(10)).await.0?;
-        match rows[0].is_empty() {
+        sequence::wake(&self.db, rows.iter().flatten());
+        match rows[at].is_empty() {
             false => Ok(Acted::Done(job.state)),
             true => self.why_not(scope, id, "only a job that has ended and was not erased before can be erased").await,
         }

@@ -9,10 +9,11 @@ use crate::clock::Clock;
 use crate::coalesce::Coalescer;
 use crate::db::{Db, DbError, Engine, Rows, Scope, Statement};
 use crate::effect;
-use crate::enqueue::{insert_statement, job_row};
+use crate::enqueue::{JobRow, insert_statement, job_row};
 use crate::group::{self, Group};
 use crate::ids::new_op;
 use crate::job::{Claimed, NewJob, State, rank};
+use crate::sequence::{self, Touched};
 use crate::wait::{self, Sleeper, Wait};
 use crate::write::{self, Write, json};
 use futures::future::BoxFuture;
@@ -95,9 +96,15 @@ impl Settled {
         self.job.grouped && matches!(self.transition, Transition::End { .. })
     }
 
+    /// The sequence that goes on after this end.
+    fn ends_in(&self) -> Option<&str> {
+        let is_end = matches!(self.transition, Transition::End { .. });
+        (is_end && !self.job.sequence.is_empty()).then_some(self.job.sequence.as_str())
+    }
+
     /// Whether its commit does more than to move the job, and so must be refused as a whole when it comes a second time.
     fn has_work(&self) -> bool {
-        !self.writes.is_empty() || !self.follow_ups.is_empty() || !self.groups.is_empty() || self.ends_member()
+        !self.writes.is_empty() || !self.follow_ups.is_empty() || !self.groups.is_empty() || self.ends_member() || self.ends_in().is_some()
     }
 
     /// Whether the job is held because what it did outside is unknown.
@@ -235,21 +242,22 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
     let mut all = Vec::from_iter(lock);
     let (groups_lock, groups_count) = groups(settled, &op, clock);
     all.extend(groups_lock);
+    let made: Vec<(&Claimed, &Group)> = settled.iter().flat_map(|s| s.groups.iter().map(|group| (&*s.job, group))).collect();
+    let (make, children) = if made.is_empty() { Default::default() } else { group::make(&made, &op, clock) };
+    let mut new: Vec<JobRow> = settled.iter().flat_map(|s| &s.follow_ups).map(|job| job_row(job.clone(), "", clock)).collect();
+    new.extend(children);
+    let touched = sequences(settled, &new);
+    all.extend(touched.lock(clock));
     if settled.iter().any(Settled::has_work) {
         let fence = fence_rows(settled);
         let count = i64::try_from(settled.len()).unwrap_or(i64::MAX);
         all.push(STAMP.with([fence.as_str().into(), op.as_str().into()]));
         all.push(GUARD_LEASE.with([fence.into(), op.as_str().into(), count.into()]));
         all.extend(write::statements(settled.iter().flat_map(|s| &s.writes)));
-        let mut follow_ups: Vec<_> = settled.iter().flat_map(|s| &s.follow_ups).map(|job| job_row(job.clone(), "", clock)).collect();
-        let made: Vec<(&Claimed, &Group)> = settled.iter().flat_map(|s| s.groups.iter().map(|group| (&*s.job, group))).collect();
-        if !made.is_empty() {
-            let (make, children) = group::make(&made, &op, clock);
-            all.extend(make);
-            follow_ups.extend(children);
-        }
-        if !follow_ups.is_empty() {
-            all.push(insert_statement(&follow_ups));
+        all.extend(make);
+        if !new.is_empty() {
+            all.push(insert_statement(&new));
+            all.extend(touched.place(&new));
         }
     }
     all.extend(end_statements(engine, clock, settled, &op));
@@ -258,11 +266,30 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
     all.extend(moves);
     all.extend(meet);
     all.extend(groups_count);
+    all.extend(dead_ends(settled).map(|jobs| sequence::stop(&jobs, &op, clock.now())));
+    all.extend(touched.promote(clock.now()));
     if has_moves {
         // a move holds what has an effect open, whatever it was meant to be
         all.extend(effect::lost(&op, &fence_rows(settled), clock.now()));
     }
     all
+}
+
+/// The sequences that jobs end in or are made in.
+fn sequences(settled: &[Settled], new: &[JobRow]) -> Touched {
+    let mut touched = Touched::default();
+    for (tenant, key) in settled.iter().filter_map(|s| Some((&s.job.tenant, s.ends_in()?))) {
+        touched.add(tenant, key);
+    }
+    touched.number(new);
+    touched
+}
+
+/// The jobs that die in a sequence, if any.
+fn dead_ends(settled: &[Settled]) -> Option<String> {
+    let is_dead = |s: &&Settled| matches!(s.transition, Transition::End { state: State::Dead, .. }) && s.ends_in().is_some();
+    let dead: Vec<&str> = settled.iter().filter(is_dead).map(|s| s.job.id.as_str()).collect();
+    (!dead.is_empty()).then(|| group::ids(dead))
 }
 
 /// What comes first and last where groups are concerned; nothing elsewhere.

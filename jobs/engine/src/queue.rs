@@ -80,7 +80,7 @@ pub(crate) fn key_hash(pepper: &[u8], job: &NewJob, key: &str) -> Vec<u8> {
 
 /// The first 128 bits of SHA-256 over what makes two requests the same request.
 pub(crate) fn digest(job: &NewJob) -> Vec<u8> {
-    let canonical = serde_json::json!([
+    let mut canonical = serde_json::json!([
         job.family(),
         job.tenant,
         canonical_args(&job.args),
@@ -91,6 +91,10 @@ pub(crate) fn digest(job: &NewJob) -> Vec<u8> {
         job.deadline,
         job.max_attempts
     ]);
+    // only what was asked for: digests of jobs that name no sequence are what they were
+    if let (Some(named), Some(all)) = (job.sequence.as_ref().filter(|sequence| sequence.is_named), canonical.as_array_mut()) {
+        all.push(named.key.as_str().into());
+    }
     Sha256::digest(canonical.to_string().as_bytes())[..16].to_vec()
 }
 

@@ -15,6 +15,7 @@ mod chaos_renamed;
 mod chaos_replace;
 mod chaos_return;
 mod chaos_secret;
+mod chaos_sequence;
 mod chaos_sleep;
 mod chaos_slow;
 mod chaos_spin;
@@ -48,6 +49,7 @@ pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
         .with::<chaos_replace::ChaosReplace>()
         .with::<chaos_return::ChaosReturn>()
         .with::<chaos_secret::ChaosSecret>()
+        .with::<chaos_sequence::ChaosSequence>()
         .with::<chaos_sleep::ChaosSleep>()
         .with::<chaos_slow::ChaosSlow>()
         .with::<chaos_spin::ChaosSpin>()

@@ -106,6 +106,9 @@ struct EnqueueArgs {
     /// Permanent identity
     #[arg(long)]
     key: Option<String>,
+    /// Runs when those made before it in this sequence of its tenant have ended
+    #[arg(long)]
+    sequence: Option<String>,
     /// A tenant's slug; a global key must say it where the kind belongs to one
     #[arg(long)]
     tenant: Option<String>,
@@ -200,6 +203,7 @@ fn body(new: &EnqueueArgs) -> anyhow::Result<Json> {
     let mut body = Map::from_iter([("kind".to_owned(), json!(new.kind)), ("args".to_owned(), arguments(&new.args)?)]);
     let fields = [
         ("key", json!(new.key)),
+        ("sequence", json!(new.sequence)),
         ("tenant", json!(new.tenant)),
         ("queue", json!(new.queue)),
         ("priority", json!(new.priority)),

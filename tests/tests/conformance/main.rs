@@ -22,6 +22,8 @@ mod portability;
 mod queue;
 mod rescue;
 mod schema;
+mod sequences;
+mod sequences_model;
 mod shares;
 mod support;
 mod unique;

@@ -6,6 +6,7 @@ use crate::portability::{files, leak, sample};
 use crate::support::{claim, enqueue, job, worker};
 use clawr_engine::db::{Db, Engine, Sql, Statement};
 use clawr_engine::job::NewJob;
+use clawr_engine::sequence::Sequence;
 use clawr_tests::stores::{Kind, TestStore};
 
 const HOT: [&str; 15] = [
@@ -29,13 +30,16 @@ const HOT: [&str; 15] = [
 /// How the small tables of limits are joined may depend on statistics; how jobs are reached may not.
 const LIMITED: [&str; 2] = ["claim_limited", "limits_spend"];
 
+/// What jobs in a sequence add to enqueue and outcome, and what looks after them.
+const SEQUENCED: [&str; 4] = ["sequence_ahead", "sequence_place", "sequence_promote", "sequence_strays"];
+
 async fn plans(db: &Db) -> String {
     plans_of(db, &HOT).await
 }
 
-/// The indexes of jobs that plans under limits use, in order.
-async fn reached(db: &Db) -> Vec<String> {
-    let plans = plans_of(db, &LIMITED).await;
+/// The indexes of jobs that plans of these use, in order.
+async fn reached(db: &Db, names: &[&str]) -> Vec<String> {
+    let plans = plans_of(db, names).await;
     let mut lines: Vec<String> = plans.lines().filter(|line| line.contains("jobs")).map(|line| line.trim().to_owned()).collect();
     lines.sort();
     lines
@@ -63,6 +67,8 @@ async fn fill(store: &TestStore) {
     enqueue(&queue, 6_000).await;
     let later = Some(queue.clock().now() + 3_600_000_000);
     queue.enqueue_many((0..3_000).map(|_| NewJob { run_at: later, ..job("k") }).collect()).await.expect("scheduled");
+    let behind = |n: i32| NewJob { sequence: Some(Sequence::named(&format!("s{}", n % 100))), ..job("k") };
+    queue.enqueue_many((0..1_000).map(behind).collect()).await.expect("in sequence");
     assert_eq!(claim(&queue, 200).await.len(), 200);
 }
 
@@ -87,17 +93,26 @@ async fn plans_of_claim_outcome_and_rescue_do_not_depend_on_statistics() {
 
 #[tokio::test]
 async fn under_limits_jobs_are_reached_by_an_index_whatever_the_statistics_say() {
+    are_reached(&LIMITED, &["jobs_claim", "jobs_running"]).await;
+}
+
+#[tokio::test]
+async fn jobs_of_a_sequence_are_reached_by_an_index_whatever_the_statistics_say() {
+    are_reached(&SEQUENCED, &["jobs_sequence_active", "jobs_sequence_blocked"]).await;
+}
+
+async fn are_reached(names: &[&str], indexes: &[&str]) {
     for kind in Kind::fast() {
         println!("store {kind:?}");
         let store = TestStore::start(kind).await.expect("a store");
-        let empty = reached(&store.open().await.expect("db")).await;
-        for index in ["jobs_claim", "jobs_running"] {
+        let empty = reached(&store.open().await.expect("db"), names).await;
+        for index in indexes {
             assert!(empty.iter().any(|line| line.contains(index)), "{index}: {empty:?}");
         }
         assert!(!empty.iter().any(|line| line.contains("Seq Scan on jobs") || line == "SCAN jobs"), "{empty:?}");
         fill(&store).await;
-        assert_eq!(reached(&store.open().await.expect("db")).await, empty, "full, not analysed");
+        assert_eq!(reached(&store.open().await.expect("db"), names).await, empty, "full, not analysed");
         store.by_hand("analyze").await.expect("statistics");
-        assert_eq!(reached(&store.open().await.expect("db")).await, empty, "full, with statistics");
+        assert_eq!(reached(&store.open().await.expect("db"), names).await, empty, "full, with statistics");
     }
 }

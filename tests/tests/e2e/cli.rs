@@ -11,6 +11,7 @@ mod manners;
 mod pauses;
 mod rows;
 mod schemas;
+mod sequences;
 mod signals;
 mod system;
 

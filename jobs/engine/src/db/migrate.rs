@@ -64,6 +64,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0008_engine_waits",
     "0009_engine_notes",
     "0010_engine_shares",
+    "0011_engine_sequences",
 ];
 
 /// The migrations of `engine`, in order.

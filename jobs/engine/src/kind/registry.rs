@@ -5,6 +5,7 @@ use super::units::{check_units, key_of};
 use super::{CALLS_MAX, Fatal, FieldFault, Finish, Kind, MASK, Outcome, Policy, Run, Units, check_pointers};
 use crate::effect::{Look, Stored};
 use crate::job::{Job, NewJob};
+use crate::sequence::{Sequence, Sequenced};
 use crate::unique::Unique;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -30,6 +31,8 @@ pub struct Entry<P> {
     pub policy: Policy,
     /// Which of its jobs count as one.
     pub unique: Option<Unique>,
+    /// Which of its jobs run one after the other.
+    pub sequence: Sequenced,
     /// Business results of refused writes.
     pub on_refused: fn(&str) -> Option<Outcome>,
     masked: &'static [&'static str],
@@ -69,6 +72,11 @@ impl<P> Entry<P> {
         self.limit_key.is_some()
     }
 
+    /// Whether the args of its jobs say anything of them.
+    fn reads_args(&self) -> bool {
+        self.limit_key.is_some() || !matches!(self.units, Units::Each(1)) || !self.sequence.by.is_empty()
+    }
+
     /// Gives a job of this kind what its args say of it: by what key limits count it, and what it weighs.
     pub fn fill(&self, job: &mut NewJob, args: &Json) -> Result<(), FieldFault> {
         (job.limit_key, job.units) = (key_of(self.limit_key, args)?, self.units.of(args)?);
@@ -96,6 +104,11 @@ impl<P> Entry<P> {
     /// The name its keys and unique slots are taken under: its first, so that a new name frees none.
     pub fn family(&self) -> &'static str {
         self.former.first().copied().unwrap_or(self.kind)
+    }
+
+    /// The sequence of a job with these args that names this one, or where the fault is and what.
+    pub fn sequence_of(&self, named: Option<String>, args: &Json) -> Result<Option<Sequence>, (String, &'static str)> {
+        self.sequence.of(self.family(), named, args)
     }
 
     /// Every name its jobs may have.
@@ -134,6 +147,7 @@ impl<P: Send + 'static> RegistryBuilder<P> {
             check_pointers(&[pointer]);
             assert!(!K::MASKED.contains(&pointer), "{} shows by what limits count it, and masks it", K::KIND);
         }
+        const { crate::sequence::check(K::SEQUENCE, K::MASKED) };
         let run: RunFn<P> = Arc::new(|args, run, ports| {
             Box::pin(async move {
                 let args = serde_json::from_value(args).map_err(|e| Fatal(format!("undecodable: {e}")))?;
@@ -147,6 +161,7 @@ impl<P: Send + 'static> RegistryBuilder<P> {
             queue: K::QUEUE,
             policy: K::policy(),
             unique: K::UNIQUE,
+            sequence: K::SEQUENCE,
             masked: K::MASKED,
             limit_key: K::LIMIT_KEY,
             units: K::UNITS,
@@ -202,11 +217,13 @@ impl<P: Send + 'static> Registry<P> {
     pub fn fill(&self, finish: &mut Finish) -> Result<(), Fatal> {
         for job in finish.jobs_mut() {
             let Some(entry) = self.get(&job.kind) else { continue };
-            if entry.limit_key.is_none() && matches!(entry.units, Units::Each(1)) {
+            if !entry.reads_args() && job.sequence.is_none() {
                 continue;
             }
             let args = serde_json::from_str(&job.args).map_err(|e| Fatal(format!("the args of a {} it makes: {e}", job.kind)))?;
             entry.fill(job, &args).map_err(|fault| Fatal(format!("of a {} it makes, {fault}", job.kind)))?;
+            let named = job.sequence.take().map(|sequence| sequence.key);
+            job.sequence = entry.sequence_of(named, &args).map_err(|(at, why)| Fatal(format!("of a {} it makes, {at} {why}", job.kind)))?;
         }
         Ok(())
     }

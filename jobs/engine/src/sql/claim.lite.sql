@@ -10,4 +10,4 @@ where id in (
   order by j.rank, j.id
   limit $6)
 returning id, kind, version, queue, tenant, args, attempt, max_attempts, crashes, reruns, priority, run_at, deadline, lease, errors, trace, rank,
-  coalesce((select 1 from group_members m where m.job = jobs.id), 0) as grouped
+  coalesce((select 1 from group_members m where m.job = jobs.id), 0) as grouped, sequence

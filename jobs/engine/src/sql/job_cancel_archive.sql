@@ -1,7 +1,7 @@
 -- params: text, text, int
 -- Copies the job stamped by this operation to the archive as cancelled; primary key.
-insert into archive (id, kind, version, queue, state, tenant, args, tags, priority, run_at, deadline, attempt, max_attempts, crashes, lease, op, rev, key, trace, errors, reason, result, created_at, started_at, finished_at, unique_key, limit_key, units)
+insert into archive (id, kind, version, queue, state, tenant, args, tags, priority, run_at, deadline, attempt, max_attempts, crashes, lease, op, rev, key, trace, errors, reason, result, created_at, started_at, finished_at, unique_key, limit_key, units, sequence, seq_no, seq_passes)
 select id, kind, version, queue, 'cancelled', tenant, args, tags, priority, run_at, deadline, attempt, max_attempts, crashes, lease, op, rev,
-  key, trace, errors, reason, '', created_at, started_at, $3, unique_key, limit_key, units
+  key, trace, errors, reason, '', created_at, started_at, $3, unique_key, limit_key, units, sequence, seq_no, seq_passes
 from jobs
-where id = $1 and op = $2 and state = 'held'
+where id = $1 and op = $2 and state in ('held', 'blocked')

@@ -3,7 +3,7 @@
 -- the scope come before it, up to 10,000; primary key, index jobs_claim.
 select j.id, j.kind, j.version, j.queue, j.state, j.tenant, j.args, j.tags, j.priority, j.run_at, j.deadline, j.attempt,
   j.max_attempts, j.crashes, j.rev, j.key, j.worker, j.trace, j.errors, j.reason, '' as result, j.limit_key, j.units, j.created_at, j.started_at,
-  0 as finished_at, j.lease,
+  0 as finished_at, j.sequence, j.lease,
   case when {{claimable}} then 1 else 0 end as eligible,
   (select count(*) from (
     select 1 as one

@@ -11,10 +11,10 @@ held as materialized (
     for update) k),
 gone as (
   delete from jobs where id = any(array(select id from held)) returning *)
-insert into archive (id, kind, version, queue, state, tenant, args, tags, priority, run_at, deadline, attempt, max_attempts, crashes, lease, op, rev, key, trace, errors, reason, result, created_at, started_at, finished_at, unique_key, limit_key, units)
+insert into archive (id, kind, version, queue, state, tenant, args, tags, priority, run_at, deadline, attempt, max_attempts, crashes, lease, op, rev, key, trace, errors, reason, result, created_at, started_at, finished_at, unique_key, limit_key, units, sequence, seq_no, seq_passes)
 select g.id, g.kind, g.version, g.queue, h.state, g.tenant, g.args, g.tags, g.priority, g.run_at, g.deadline, g.attempt,
   g.max_attempts, g.crashes, g.lease, $2, g.rev + 1, g.key, g.trace, h.errors, h.reason, h.result, g.created_at, g.started_at, $3, g.unique_key,
-  g.limit_key, g.units
+  g.limit_key, g.units, g.sequence, g.seq_no, g.seq_passes
 from gone g
 join held h on h.id = g.id
 returning id as moved

@@ -1,7 +1,7 @@
 -- params: text
 -- Gives holders that wait for a claim what was asked for last; a debounced one runs later, up to its longest wait; index jobs_unique_key.
 update jobs
-set kind = h.kind, version = h.version, queue = h.queue, state = case when h.due > h.created_at then 'scheduled' else 'available' end,
+set kind = h.kind, version = h.version, queue = h.queue, state = case when jobs.state = 'blocked' then 'blocked' when h.due > h.created_at then 'scheduled' else 'available' end,
   args = h.args, tags = h.tags, priority = h.priority, run_at = h.due, rank = h.due + h.priority * 60000000, deadline = h.deadline,
   trace = h.trace, limit_key = h.limit_key, units = h.units, cancel_asked = 0, reason = '', rev = jobs.rev + 1
 from (
@@ -21,6 +21,6 @@ from (
     where v.value ->> 'turn' < 0
       and (v.value ->> 'reg' = '' or v.value ->> 'id' = (select r.job_id from register r where r.key = v.value ->> 'reg'))) w
   cross join jobs j on j.unique_key = w.unique_key and j.unique_key <> ''
-  where w.place = 1 and j.id <> w.maker and j.state in ('scheduled', 'available', 'retryable') and j.open_effects = 0
+  where w.place = 1 and j.id <> w.maker and j.state in ('scheduled', 'available', 'retryable', 'blocked') and j.open_effects = 0
   limit 1000) h
 where jobs.rowid = h.at

@@ -1,7 +1,7 @@
 -- params: text
 -- Gives holders that wait for a claim what was asked for last; a debounced one runs later, up to its longest wait; index jobs_unique_key.
 update jobs j
-set kind = h.kind, version = h.version, queue = h.queue, state = case when h.due > h.created_at then 'scheduled' else 'available' end,
+set kind = h.kind, version = h.version, queue = h.queue, state = case when j.state = 'blocked' then 'blocked' when h.due > h.created_at then 'scheduled' else 'available' end,
   args = h.args, tags = h.tags, priority = h.priority, run_at = h.due, rank = h.due + h.priority * 60000000, deadline = h.deadline,
   trace = h.trace, limit_key = h.limit_key, units = h.units, cancel_asked = 0, reason = '', rev = j.rev + 1
 from (
@@ -19,6 +19,6 @@ from (
     select j.id as at, j.run_at as was_at, j.created_at as first_at
     from jobs j
     where j.unique_key = w.unique_key and j.unique_key <> '' and j.id <> w.maker
-      and j.state in ('scheduled', 'available', 'retryable') and j.open_effects = 0) k
+      and j.state in ('scheduled', 'available', 'retryable', 'blocked') and j.open_effects = 0) k
   where w.place = 1) h
 where j.id = h.at

@@ -8,4 +8,4 @@ where unique_key <> ''
     from json_each($1) as v
     where v.value ->> 'yields' = 1
       and (v.value ->> 'reg' = '' or v.value ->> 'id' = (select r.job_id from register r where r.key = v.value ->> 'reg')))
-  and (state not in ('scheduled', 'available', 'retryable') or open_effects > 0)
+  and (state not in ('scheduled', 'available', 'retryable', 'blocked') or open_effects > 0)

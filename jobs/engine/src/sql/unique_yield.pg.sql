@@ -7,4 +7,4 @@ where unique_key <> ''
     select v.unique_key
     from json_to_recordset(cast($1 as json)) as v(id text, reg text, unique_key text, yields bigint)
     where v.yields = 1 and (v.reg = '' or v.id = (select r.job_id from register r where r.key = decode(v.reg, 'hex')))))
-  and (state not in ('scheduled', 'available', 'retryable') or open_effects > 0)
+  and (state not in ('scheduled', 'available', 'retryable', 'blocked') or open_effects > 0)

@@ -4,6 +4,7 @@ use super::acts::{self, Act};
 use super::effects;
 use super::limits;
 use super::pauses;
+use super::sequences;
 use super::signals;
 
 /// One command.
@@ -91,6 +92,8 @@ pub const ROWS: &[Row] = &[
         2,
         "/verdict must be confirmed, rejected or absent",
     ),
+    row("sequences list", sequences::list, "sequences list --tenant nobody", 3, "no such tenant"),
+    row("sequences unblock", sequences::unblock, "sequences unblock nothing", 4, "no dead job stops this sequence"),
     row("signals send", signals::send, "signals send paid order --id cli-1", 4, "this id is that of a signal with other content"),
     row("ledger balances", acts::ledger_balances, "ledger balances --limit 0", 2, "/limit must be an integer"),
     row("ledger verify", acts::ledger_verify, "ledger verify", 1, "findings"),

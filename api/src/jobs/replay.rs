@@ -1,5 +1,6 @@
 //! A job that has ended, once more as a new job of its own: made under the key `replay:<job>`, so that asking twice makes
-//! one. Where the first one was in a sequence it comes last. What the first one did outside is not done again: effects are known by their own keys.
+//! one. Where the first one was in a sequence it comes last. What the first one did outside is not done again: effects are
+//! known by their own keys.
 
 use super::{act, make};
 use crate::api::Api;

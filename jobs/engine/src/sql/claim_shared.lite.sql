@@ -44,4 +44,4 @@ set state = 'running', lease = $7, worker = $8, attempt = attempt + 1, started_a
 where id in (
   select d.id from due d where d.id not in (select p.id from placed p where p.upto > p.free))
 returning id, kind, version, queue, tenant, args, attempt, max_attempts, crashes, reruns, priority, run_at, deadline, lease, errors, trace, rank,
-  coalesce((select 1 from group_members m where m.job = jobs.id), 0) as grouped
+  coalesce((select 1 from group_members m where m.job = jobs.id), 0) as grouped, sequence

@@ -24,6 +24,7 @@ mod rescue;
 mod schema;
 mod sequences;
 mod sequences_model;
+mod sequences_storm;
 mod shares;
 mod support;
 mod unique;

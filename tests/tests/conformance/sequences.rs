@@ -4,27 +4,24 @@ use crate::support::{claim, done, int, job, on_every_store, rows, stay, worker};
 use clawr_engine::clock::Clock;
 use clawr_engine::db::Scope;
 use clawr_engine::group::Group;
-use clawr_engine::job::{Claimed, Enqueued, Job, NewJob, State};
+use clawr_engine::job::{Claimed, Enqueued, NewJob, State};
 use clawr_engine::liveness::Rescuer;
 use clawr_engine::manage::Acted;
 use clawr_engine::outcome::{Answer, HELD_FOR_EFFECTS, Settled, Transition, commit};
 use clawr_engine::queue::Queue;
 use clawr_engine::sequence::{Sequence, Unblocked};
 use clawr_engine::unique::{OnConflict, Unique};
-use clawr_tests::stores::{Kind, TestStore};
-use clawr_tests::workers::{Log, start, until_state};
-use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use clawr_tests::stores::Kind;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-const GRACE: Duration = Duration::from_secs(20);
-const ALL: Scope = Scope::System;
+pub const ALL: Scope = Scope::System;
 
 fn lose_next(n: u32) {
     fail::cfg("lost_reply", &format!("{n}*return")).expect("fail point");
 }
 
-fn of(key: &str) -> NewJob {
+pub fn of(key: &str) -> NewJob {
     NewJob { sequence: Some(Sequence::named(key)), ..job("k") }
 }
 
@@ -32,7 +29,7 @@ fn passing(key: &str) -> NewJob {
     NewJob { sequence: Some(Sequence::named(key).going_on()), ..job("k") }
 }
 
-async fn make(queue: &Queue, jobs: Vec<NewJob>) -> Vec<String> {
+pub async fn make(queue: &Queue, jobs: Vec<NewJob>) -> Vec<String> {
     let made = queue.enqueue_many(jobs).await.expect("made");
     made.iter().map(|made| made.id().to_owned()).collect()
 }
@@ -42,12 +39,12 @@ fn ends(job: &Claimed, state: State) -> Settled {
     Settled { transition, ..done(job) }
 }
 
-async fn settle(queue: &Queue, settled: Settled) -> Answer {
+pub async fn settle(queue: &Queue, settled: Settled) -> Answer {
     commit(queue.db(), queue.clock(), &[settled]).await.expect("an answer").remove(0)
 }
 
 /// The only job that a claim finds.
-async fn next(queue: &Queue) -> Claimed {
+pub async fn next(queue: &Queue) -> Claimed {
     let mut claimed = claim(queue, 10).await;
     assert_eq!(claimed.len(), 1, "one goes on");
     claimed.remove(0)
@@ -57,11 +54,11 @@ async fn is_still(queue: &Queue) -> bool {
     claim(queue, 10).await.is_empty()
 }
 
-async fn state(queue: &Queue, id: &str) -> State {
+pub async fn state(queue: &Queue, id: &str) -> State {
     queue.job(&ALL, id).await.expect("a look").expect("a job").state
 }
 
-fn states(made: &[Enqueued]) -> Vec<&'static str> {
+pub fn states(made: &[Enqueued]) -> Vec<&'static str> {
     let state = |made: &Enqueued| if let Enqueued::New { state, .. } = made { state.as_str() } else { "not made" };
     made.iter().map(state).collect()
 }
@@ -357,116 +354,40 @@ async fn a_key_names_one_job_of_one_sequence() {
     .await;
 }
 
-/// Many enqueuers of a few sequences, each in a process of its own, while others run the jobs.
-#[tokio::test(flavor = "multi_thread")]
-async fn jobs_run_in_the_order_of_the_commits_one_at_a_time() {
-    on_every_store(async |store| {
-        let rounds = if matches!(store.kind, Kind::Sqlite | Kind::Postgres) { 25 } else { 4 };
-        let total = 4 * rounds * 4;
-        let mut queues = Vec::new();
-        for _ in 0..6 {
-            queues.push(store.queue().await.expect("queue"));
-        }
-        worker(&queues[0], "wkr_1").await;
-        let made = (0..4).map(|n: usize| {
-            let queue = queues[n].clone();
-            tokio::spawn(async move {
-                for round in 0..rounds {
-                    // the keys in another order for each
-                    let keys = (0..4).map(|at| format!("s{}", (at * (n + 1) + round) % 3));
-                    make(&queue, keys.map(|key| of(&key)).collect()).await;
-                }
-            })
-        });
-        let made: Vec<_> = made.collect();
-        let ran = (4..6).map(|n: usize| {
-            let queue = queues[n].clone();
-            tokio::spawn(async move {
-                let mut ran = Vec::new();
-                while int(&queue, "select count(*) as n from archive").await < i64::try_from(total).expect("few") {
-                    let claimed = claim(&queue, 3).await;
-                    let outcomes: Vec<Settled> = claimed.iter().map(done).collect();
-                    let began = queue.clock().now();
-                    let answers = commit(queue.db(), queue.clock(), &outcomes).await.expect("ended");
-                    assert!(answers.iter().all(|answer| *answer == Answer::Committed));
-                    ran.extend(claimed.into_iter().map(|job| (began, job)));
-                }
-                ran
-            })
-        });
-        let ran: Vec<_> = ran.collect();
-        for made in made {
-            made.await.expect("joined");
-        }
-        let mut all = Vec::new();
-        for ran in ran {
-            all.extend(ran.await.expect("joined"));
-        }
-        assert_eq!(all.len(), total);
-        let text = "select id, sequence, seq_no, started_at, finished_at from archive order by sequence, seq_no";
-        let mut last: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-        for row in rows(&queues[0], text).await {
-            let key = row.text("sequence").expect("a sequence");
-            let (no, began, ended) =
-                (row.int("seq_no").expect("no"), row.int("started_at").expect("at"), row.int("finished_at").expect("at"));
-            if let Some((before, over)) = last.insert(key.clone(), (no, ended)) {
-                assert!(no > before && began >= over, "{key} {no}: began {began}, the one before was over at {over}");
-            }
-        }
-        assert_eq!(queues[0].heal_sequences().await, Ok(0));
-    })
-    .await;
-}
-
-/// The last job of a sequence ends while another one is made: it is never left behind.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_job_is_left_behind() {
-    on_every_store(async |store| {
-        let rounds = if matches!(store.kind, Kind::Sqlite | Kind::Postgres) { 60 } else { 4 };
-        let (one, two) = (store.queue().await.expect("queue"), store.queue().await.expect("queue"));
-        worker(&one, "wkr_1").await;
-        make(&one, vec![of("a")]).await;
-        for round in 0..rounds {
-            let last = next(&one).await;
-            let ended = {
-                let one = one.clone();
-                tokio::spawn(async move { settle(&one, done(&last)).await })
-            };
-            let made = {
-                let two = two.clone();
-                tokio::spawn(async move { make(&two, vec![of("a")]).await })
-            };
-            assert_eq!(ended.await.expect("joined"), Answer::Committed);
-            let made = made.await.expect("joined");
-            assert_ne!(state(&one, &made[0]).await, State::Blocked, "round {round}: it waits for ever");
-        }
-    })
-    .await;
-}
-
-/// The order of the numbers is the order of the commits: what is there when a call begins has lower numbers.
+/// On Postgres a tenant's acts are those of a role that sees nothing of others.
 #[tokio::test]
-async fn merged_ends_let_each_sequence_go_on_once() {
+async fn a_tenants_acts_move_its_own_sequences() {
     on_every_store(async |store| {
-        let (keys, each) = if matches!(store.kind, Kind::Sqlite | Kind::Postgres) { (500, 3) } else { (40, 3) };
         let queue = store.queue().await.expect("queue");
         worker(&queue, "wkr_1").await;
-        let jobs: Vec<NewJob> = (0..keys * each).map(|n| of(&format!("s{}", n % keys))).collect();
-        let began = std::time::Instant::now();
-        let made = queue.enqueue_many(jobs).await.expect("made");
-        let waiting = states(&made).iter().filter(|state| **state == "blocked").count();
-        println!("{} made in {:?}", made.len(), began.elapsed());
-        assert_eq!(waiting, keys * (each - 1));
-        for round in 0..each {
-            let claimed = claim(&queue, 1_000).await;
-            assert_eq!(claimed.len(), keys);
-            let before = queue.db().sent().1;
-            let outcomes: Vec<Settled> = claimed.iter().map(done).collect();
-            let began = std::time::Instant::now();
-            assert_eq!(commit(queue.db(), queue.clock(), &outcomes).await.expect("ended"), vec![Answer::Committed; keys]);
-            println!("round {round}: {keys} ended in {:?}, {} statements", began.elapsed(), queue.db().sent().1 - before);
-        }
-        assert!(is_still(&queue).await);
+        let tenants = |tenant: &str| NewJob { tenant: tenant.into(), ..of("a") };
+        let own = Scope::Tenant("ten_1".into());
+        let ids = make(&queue, (0..5).map(|_| tenants("ten_1")).collect()).await;
+        let theirs = make(&queue, vec![tenants("ten_2"), tenants("ten_2")]).await;
+        let dies = async |id: &str| {
+            let claimed = claim(&queue, 5).await;
+            let job = claimed.iter().find(|job| job.id == id).expect("it may run");
+            settle(&queue, ends(job, State::Dead)).await
+        };
+        dies(&ids[0]).await;
+        let listed = queue.stuck_sequences(&own, ("", ""), 10).await.expect("a list");
+        assert_eq!(listed.iter().map(|one| (one.tenant.as_str(), one.job.as_str())).collect::<Vec<_>>(), [("ten_1", ids[0].as_str())]);
+        assert_eq!(queue.stuck_sequences(&ALL, ("", ""), 10).await.expect("a list").len(), 2);
+        assert_eq!(queue.stuck_sequences(&ALL, ("ten_1", "a"), 10).await.expect("a page").len(), 1);
+        assert_eq!(queue.unblock(&own, "ten_2", "a", &ids[0]).await, Ok(Unblocked::NotStopped));
+        let unblocked = Unblocked::Done { job: ids[0].clone(), next: Some(ids[1].clone()) };
+        assert_eq!(queue.unblock(&own, "ten_1", "a", &ids[0]).await, Ok(unblocked));
+        dies(&ids[1]).await;
+        assert_eq!(queue.retry(&own, &ids[1]).await, Ok(Acted::Done(State::Available)));
+        dies(&ids[1]).await;
+        assert_eq!(queue.erase(&own, &ids[1]).await, Ok(Acted::Done(State::Dead)));
+        assert_eq!(queue.cancel(&own, &ids[3], "test").await, Ok(Acted::Done(State::Cancelled)));
+        assert_eq!(queue.cancel(&own, &ids[2], "test").await, Ok(Acted::Done(State::Cancelled)));
+        assert_eq!(state(&queue, &ids[4]).await, State::Available);
+        assert_eq!(queue.cancel(&own, &theirs[1], "test").await, Ok(Acted::NotFound));
+        let why = queue.explain(&Scope::Tenant("ten_2".into()), &theirs[1]).await.expect("a look").expect("a job");
+        let gate = why.first_closed().expect("it is blocked");
+        assert!(gate.detail.contains(&theirs[0]) && gate.detail.contains("runs under wkr_1"), "{gate:?}");
     })
     .await;
 }
@@ -545,50 +466,4 @@ async fn a_sequence_is_forgotten_when_nothing_is_left_of_it() {
         assert!(numbers[0].int("n").expect("n") < numbers[1].int("n").expect("n"));
     })
     .await;
-}
-
-/// Two worker processes, jobs that make others, one that dies and one that makes what cannot be made.
-#[tokio::test(flavor = "multi_thread")]
-async fn sequences_are_kept_by_worker_processes() {
-    for kind in Kind::fast() {
-        println!("store {kind:?}");
-        let store = TestStore::start(kind).await.expect("a store");
-        let (queue, log) = (store.queue().await.expect("queue"), Log::new());
-        let (one, two) = (start(&store, "one", 8).await, start(&store, "two", 8).await);
-        let of = |n: usize, more: serde_json::Value| {
-            let account = format!("a{}", n % 5);
-            let mut args = more;
-            args["account"] = account.as_str().into();
-            NewJob { sequence: Some(Sequence::named(&format!("chaos_sequence/{account}"))), ..log.job("chaos_sequence", args) }
-        };
-        let made = make(&queue, (0..50).map(|n| of(n, json!({ "ms": 2, "follow": [format!("a{}", n % 5)] }))).collect()).await;
-        // each makes another one of its account, behind all that waited when it ended
-        let ended = until_state(&queue, "completed", 100, GRACE).await;
-        assert!(ended.iter().all(|job| job.sequence.starts_with("chaos_sequence/a")), "follow-ups are in the sequences of their kind");
-        let account: BTreeMap<&str, &str> = ended.iter().map(|job| (job.id.as_str(), job.sequence.as_str())).collect();
-        let mut runs: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
-        for line in log.lines() {
-            runs.entry(account[line.job.as_str()]).or_default().push((line.word, line.job));
-        }
-        for (account, lines) in runs {
-            let order: Vec<&String> = lines.chunks(2).map(|run| &run[0].1).collect();
-            let is_alone = |run: &[(String, String)]| run[0].0 == "start" && run[1].0 == "end" && run[0].1 == run[1].1;
-            assert!(lines.chunks(2).all(is_alone), "{account}: two at a time");
-            let want: Vec<&String> = made
-                .iter()
-                .filter(|id| account.ends_with(&format!("a{}", made.iter().position(|m| m == *id).expect("made") % 5)))
-                .collect();
-            assert_eq!(order[..10], want[..], "{account}: in the order in which they were made");
-        }
-        make(&queue, vec![of(0, json!({ "dead": true })), of(0, json!({ "follow": ["", "a0"] })), of(0, json!({}))]).await;
-        let dead = until_state(&queue, "dead", 1, GRACE).await.remove(0);
-        until_state(&queue, "blocked", 2, GRACE).await;
-        queue.unblock(&ALL, "", "chaos_sequence/a0", &dead.id).await.expect("unblocked");
-        let both = until_state(&queue, "dead", 2, GRACE).await;
-        let names_the_field = |job: &&Job| job.errors[0]["error"].as_str().is_some_and(|error| error.contains("/args/account must"));
-        assert_eq!(both.iter().filter(names_the_field).count(), 1, "what it makes has no account: {both:?}");
-        assert_eq!(until_state(&queue, "blocked", 1, GRACE).await.len(), 1);
-        one.stop(GRACE).await;
-        two.stop(GRACE).await;
-    }
 }

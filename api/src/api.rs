@@ -110,7 +110,8 @@ struct Inner {
 
 impl Api {
     /// Puts the parts together; starts nothing.
-    pub fn new(parts: Parts, settings: Settings) -> Self {
+    pub fn new(mut parts: Parts, settings: Settings) -> Self {
+        parts.queue = parts.queue.with_classes(parts.registry.classes());
         let in_flight = Arc::new(Semaphore::new(settings.in_flight_max));
         let waiters = Arc::new(Semaphore::new((settings.in_flight_max / 4).max(1)));
         let counters = Counters::new(crate::routes::paths(&settings.base_path));

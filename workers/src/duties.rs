@@ -1,7 +1,9 @@
 //! Duties: reconcilers that take no input, are idempotent, periodic, and need no leader.
 
 use crate::process::Shared;
+use clawr_domain::audit::{Actor, Event, Stamp, record};
 use clawr_engine::liveness::{DEAD_AFTER, Rescuer};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -19,6 +21,8 @@ const SEAL_EVERY: Duration = Duration::from_millis(500);
 const HEAL_EVERY: Duration = Duration::from_secs(60);
 /// How often old operation ids are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// How often ended jobs that were kept for long enough are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Operation ids are kept far longer than any commit is repeated.
 const OPS_KEPT_US: i64 = 7 * 86_400 * 1_000_000;
 /// Signals nobody took, those of ended jobs, groups that are over and sequences without jobs are kept this long.
@@ -35,6 +39,7 @@ pub(crate) fn start(shared: &Arc<Shared>, stop: &watch::Receiver<bool>) -> Vec<t
         duty(SEAL_EVERY, |s| Box::pin(async move { seal(&s).await })),
         duty(HEAL_EVERY, |s| Box::pin(async move { heal(&s).await })),
         duty(PRUNE_EVERY, |s| Box::pin(async move { prune(&s).await })),
+        duty(FORGET_EVERY, |s| Box::pin(async move { retention(&s).await })),
     ]
 }
 
@@ -105,5 +110,22 @@ async fn prune(shared: &Shared) -> anyhow::Result<()> {
     shared.queue.prune_groups(now - SIGNALS_KEPT_US).await?;
     shared.queue.prune_sequences(now - SIGNALS_KEPT_US).await?;
     shared.queue.prune_signals(now - SIGNALS_KEPT_US).await?;
+    Ok(())
+}
+
+/// Makes room in the archive for the days to come, and forgets what was kept for long enough. A partition that goes is audited.
+async fn retention(shared: &Shared) -> anyhow::Result<()> {
+    for partition in shared.queue.archive_ahead().await? {
+        tracing::info!(partition, "made a partition of the archive");
+    }
+    let forgotten = shared.queue.forget().await?;
+    for (class, jobs) in forgotten.jobs {
+        tracing::info!(class = class.as_str(), jobs, "forgot ended jobs");
+    }
+    for (partition, jobs) in forgotten.partitions {
+        tracing::info!(partition, jobs, "dropped a partition of the archive");
+        let event = Event { action: "archive.dropped", object: &partition, tenant_id: "", metadata: json!({ "jobs": jobs }) };
+        record(shared.queue.db(), &Actor::system(), &Stamp::new(shared.queue.clock()), event).await?;
+    }
     Ok(())
 }

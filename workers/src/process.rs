@@ -65,6 +65,7 @@ impl WorkerProcess {
     /// Announces the process and starts everything.
     pub async fn start(queue: Queue, registry: Registry<Ports>, ports: Ports, mut settings: Settings) -> Result<Self, DbError> {
         settings.queues.entry(EFFECTS.to_owned()).or_insert(EFFECTS_SLOTS);
+        let queue = queue.with_classes(registry.classes());
         let identity = new_identity(&queue, &settings);
         let (ticks, identity, held) = (AtomicU64::new(0), Mutex::new(identity), Held::default());
         let shared = Arc::new(Shared { queue, ticks, identity, held, settings, runnable: registry.runnable() });
@@ -73,7 +74,7 @@ impl WorkerProcess {
         let (stop, stopped) = watch::channel(false);
         let (stop_beat, beat_stopped) = watch::channel(false);
         let beat = start_beat(shared.clone(), beat_stopped);
-        let finisher = Finisher::start(shared.queue.db().clone(), shared.queue.clock().clone());
+        let finisher = Finisher::start(shared.queue.db().clone(), shared.queue.clock().clone(), shared.queue.classes().clone());
         let held = shared.held.clone();
         let asking = Arc::new(Asker { registry: registry.clone(), ports: ports.clone() });
         let known = shared.clone();

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`db`] (statements and atomic commits), [`clock`], [`ids`], [`kind`] (what can be run),
 //! [`job`] (what is stored), [`enqueue`], [`claim`], [`outcome`], [`wait`] (signals and timers), [`group`] (children and
-//! callbacks), [`checkpoint`], [`sequence`] (one after the other), [`liveness`], [`manage`] (operators' acts), [`pauses`], [`limits`], [`explain`] (why a job does
+//! callbacks), [`checkpoint`], [`sequence`] (one after the other), [`liveness`], [`manage`] (operators' acts), [`retention`], [`pauses`],
+//! [`limits`], [`shares`], [`explain`] (why a job does
 //! not run).
 
 pub mod backoff;
@@ -27,6 +28,7 @@ pub mod notes;
 pub mod outcome;
 pub mod pauses;
 pub mod queue;
+pub mod retention;
 pub mod sequence;
 pub mod shares;
 pub mod unique;

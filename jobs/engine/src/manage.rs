@@ -20,7 +20,7 @@ crate::sql!(RUN_NOW, "sql/job_run_now.sql");
 crate::sql!(ERASE, "sql/job_erase.sql");
 crate::sql!(ERASE_LOGS, "sql/notes_erase_logs.sql");
 crate::sql!(ERASE_PROGRESS, "sql/notes_erase_progress.sql");
-crate::sql!(REDRIVE_INSERT, "sql/job_redrive_insert.sql");
+crate::sql!(REDRIVE_INSERT, "sql/job_redrive_insert.pg.sql", "sql/job_redrive_insert.lite.sql");
 crate::sql!(REDRIVE_DELETE, "sql/job_redrive_delete.sql");
 crate::sql!(STATS, "sql/queue_stats.sql");
 crate::sql!(COUNTS, "sql/archive_counts.sql");
@@ -104,7 +104,7 @@ impl Queue {
         let at = commit.len();
         commit.extend([
             CANCEL_STAMP.with([scope.param(), id.into(), op.as_str().into(), reason.into()]),
-            CANCEL_LIVE.with([id.into(), op.as_str().into(), now.into()]),
+            CANCEL_LIVE.with([id.into(), op.as_str().into(), now.into(), self.classes.rows().into()]),
             CANCEL_DELETE.with([id.into(), op.as_str().into()]),
             CANCEL_ASK.with([scope.param(), id.into(), reason.into()]),
             checkpoint::DROP.with([id.into()]),

@@ -13,6 +13,7 @@ use crate::enqueue::{JobRow, insert_statement, job_row};
 use crate::group::{self, Group};
 use crate::ids::new_op;
 use crate::job::{Claimed, NewJob, State, rank};
+use crate::retention::{Class, Classes};
 use crate::sequence::{self, Touched};
 use crate::wait::{self, Sleeper, Wait};
 use crate::write::{self, Write, json};
@@ -133,11 +134,11 @@ pub struct Finisher {
 
 impl Finisher {
     /// One per process. A job is never in two batches: its executor waits for the answer.
-    pub fn start(db: Db, clock: Clock) -> Self {
+    pub fn start(db: Db, clock: Clock, classes: Classes) -> Self {
         let lanes = if db.engine() == Engine::Postgres { 3 } else { 1 };
         let batch = move |settled: Vec<Settled>| -> BoxFuture<'static, Result<Vec<Answer>, DbError>> {
-            let (db, clock) = (db.clone(), clock.clone());
-            Box::pin(async move { commit(&db, &clock, &settled).await })
+            let (db, clock, classes) = (db.clone(), clock.clone(), classes.clone());
+            Box::pin(async move { commit_at(Place { db: &db, clock: &clock, classes: &classes }, &settled).await })
         };
         let batch = Arc::new(batch);
         // writes of one kind meet on the same rows: side by side they would only wait for one another
@@ -151,9 +152,22 @@ impl Finisher {
     }
 }
 
-/// Commits outcomes together, splitting as far as refusals demand; one answer each, in order.
+/// What every commit of outcomes needs.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    db: &'a Db,
+    clock: &'a Clock,
+    classes: &'a Classes,
+}
+
+/// Commits outcomes together, splitting as far as refusals demand; one answer each, in order. What ends is kept long.
 pub async fn commit(db: &Db, clock: &Clock, settled: &[Settled]) -> Result<Vec<Answer>, DbError> {
-    let statements = statements(db.engine(), clock, settled);
+    commit_at(Place { db, clock, classes: &Classes::default() }, settled).await
+}
+
+async fn commit_at(place: Place<'_>, settled: &[Settled]) -> Result<Vec<Answer>, DbError> {
+    let db = place.db;
+    let statements = statements(place, settled);
     let (answer, _) = db.commit_until_known(&Scope::System, statements, PATIENCE).await;
     match answer {
         Ok(rows) => {
@@ -162,8 +176,8 @@ pub async fn commit(db: &Db, clock: &Clock, settled: &[Settled]) -> Result<Vec<A
         }
         Err(error) if error.is_retryable() => Err(error),
         Err(error) if settled.len() == 1 => Ok(vec![if error.is_guard("lease_lost") { Answer::LeaseLost } else { Answer::Refused(error) }]),
-        Err(error) if error.is_guard("lease_lost") => without_the_lost(db, clock, settled).await,
-        Err(_) => halves(db, clock, settled).await,
+        Err(error) if error.is_guard("lease_lost") => without_the_lost(place, settled).await,
+        Err(_) => halves(place, settled).await,
     }
 }
 
@@ -173,28 +187,28 @@ pub async fn still_held(db: &Db, job: &Claimed) -> Result<bool, DbError> {
     Ok(!db.query(&Scope::System, STILL_HELD.with([fence.into()])).await?.is_empty())
 }
 
-fn halves<'a>(db: &'a Db, clock: &'a Clock, settled: &'a [Settled]) -> BoxFuture<'a, Result<Vec<Answer>, DbError>> {
+fn halves<'a>(place: Place<'a>, settled: &'a [Settled]) -> BoxFuture<'a, Result<Vec<Answer>, DbError>> {
     Box::pin(async move {
         let (left, right) = settled.split_at(settled.len() / 2);
-        let mut answers = commit(db, clock, left).await?;
-        answers.extend(commit(db, clock, right).await?);
+        let mut answers = commit_at(place, left).await?;
+        answers.extend(commit_at(place, right).await?);
         Ok(answers)
     })
 }
 
 /// A look says which leases seem lost; those run apart from the others, and the fence decides for each.
-fn without_the_lost<'a>(db: &'a Db, clock: &'a Clock, settled: &'a [Settled]) -> BoxFuture<'a, Result<Vec<Answer>, DbError>> {
+fn without_the_lost<'a>(place: Place<'a>, settled: &'a [Settled]) -> BoxFuture<'a, Result<Vec<Answer>, DbError>> {
     Box::pin(async move {
-        let rows = db.query(&Scope::System, STILL_HELD.with([fence_rows(settled).into()])).await?;
+        let rows = place.db.query(&Scope::System, STILL_HELD.with([fence_rows(settled).into()])).await?;
         let held: HashSet<String> = rows.iter().map(|r| r.text("id")).collect::<Result<_, _>>()?;
         if held.is_empty() || held.len() == settled.len() {
-            return halves(db, clock, settled).await;
+            return halves(place, settled).await;
         }
         let mut answers = vec![Answer::LeaseLost; settled.len()];
         let (kept, lost): (Vec<usize>, Vec<usize>) = (0..settled.len()).partition(|&i| held.contains(&settled[i].job.id));
         for part in [kept, lost] {
             let group: Vec<Settled> = part.iter().map(|&i| settled[i].clone()).collect();
-            for (i, answer) in part.into_iter().zip(commit(db, clock, &group).await?) {
+            for (i, answer) in part.into_iter().zip(commit_at(place, &group).await?) {
                 answers[i] = answer;
             }
         }
@@ -213,6 +227,7 @@ struct EndRow<'a> {
     id: &'a str,
     lease: &'a str,
     state: State,
+    class: Class,
     reason: &'a str,
     result: &'a str,
     errors: &'a str,
@@ -235,8 +250,8 @@ fn fence_rows(settled: &[Settled]) -> String {
     json(&settled.iter().map(|s| FenceRow { id: &s.job.id, lease: &s.job.lease }).collect::<Vec<_>>())
 }
 
-fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Statement> {
-    let op = new_op();
+fn statements(place: Place<'_>, settled: &[Settled]) -> Vec<Statement> {
+    let (op, clock) = (new_op(), place.clock);
     let sleepers: Vec<Sleeper<'_>> = settled.iter().filter_map(Settled::sleeper).collect();
     let (lock, meet) = wait::around(&sleepers, &op, clock);
     let mut all = Vec::from_iter(lock);
@@ -260,7 +275,7 @@ fn statements(engine: Engine, clock: &Clock, settled: &[Settled]) -> Vec<Stateme
             all.extend(touched.place(&new));
         }
     }
-    all.extend(end_statements(engine, clock, settled, &op));
+    all.extend(end_statements(place, settled, &op));
     let moves = move_statement(settled, &op);
     let has_moves = moves.is_some();
     all.extend(moves);
@@ -308,23 +323,24 @@ fn groups(settled: &[Settled], op: &str, clock: &Clock) -> (Vec<Statement>, Vec<
     (locks, known.into_iter().chain(group::count(&jobs, op, clock.now())).collect())
 }
 
-fn end_statements(engine: Engine, clock: &Clock, settled: &[Settled], op: &str) -> Vec<Statement> {
-    let ends: Vec<EndRow<'_>> = settled.iter().filter_map(end_row).collect();
+fn end_statements(place: Place<'_>, settled: &[Settled], op: &str) -> Vec<Statement> {
+    let ends: Vec<EndRow<'_>> = settled.iter().filter_map(|s| end_row(s, place.classes)).collect();
     if ends.is_empty() {
         return Vec::new();
     }
-    let (rows, now) = (json(&ends), clock.now());
+    let (rows, now) = (json(&ends), place.clock.now());
     let end = END.with([rows.as_str().into(), op.into(), now.into()]);
-    match engine {
+    match place.db.engine() {
         Engine::Postgres => vec![end],
         _ => vec![end, ARCHIVE.with([rows.as_str().into(), op.into(), now.into()]), DELETE.with([rows.into(), op.into()])],
     }
 }
 
-fn end_row(settled: &Settled) -> Option<EndRow<'_>> {
+fn end_row<'a>(settled: &'a Settled, classes: &Classes) -> Option<EndRow<'a>> {
     let Transition::End { state, reason, result, errors } = &settled.transition else { return None };
     let errors = errors.as_deref().unwrap_or(&settled.job.errors);
-    Some(EndRow { id: &settled.job.id, lease: &settled.job.lease, state: *state, reason, result, errors })
+    let class = classes.of(&settled.job.kind, *state);
+    Some(EndRow { id: &settled.job.id, lease: &settled.job.lease, state: *state, class, reason, result, errors })
 }
 
 fn move_statement(settled: &[Settled], op: &str) -> Option<Statement> {

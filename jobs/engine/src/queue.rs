@@ -5,6 +5,7 @@ use crate::coalesce::Coalescer;
 use crate::db::{Db, DbError, Engine};
 use crate::job::{Enqueued, NewJob};
 use crate::limits::Known;
+use crate::retention::Classes;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
@@ -18,6 +19,8 @@ pub struct Queue {
     pub(crate) pepper: Arc<Vec<u8>>,
     /// The limits as they were last read.
     pub(crate) limits: Arc<Mutex<Known>>,
+    /// Which kinds are kept how long.
+    pub(crate) classes: Classes,
     singles: Coalescer<NewJob, Enqueued>,
 }
 
@@ -39,7 +42,7 @@ impl Queue {
             }),
             |gathered, next| next.key.is_none() || gathered.iter().all(|j| j.key != next.key),
         );
-        Self { db, clock, pepper, limits: Arc::default(), singles }
+        Self { db, clock, pepper, limits: Arc::default(), classes: Classes::default(), singles }
     }
 
     /// The store.

@@ -9,6 +9,7 @@ use clawr_domain::ports::Ports;
 use clawr_domain::refusal::Problem;
 use clawr_domain::settlement::{Posting, post};
 use clawr_engine::kind::{EffectPolicy, Fatal, Finish, Kind, MayEnqueue, Outcome, Policy, Run};
+use clawr_engine::retention::Class;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
@@ -38,6 +39,7 @@ impl Kind<Ports> for Settlement {
             cancel_within: Duration::from_secs(10),
             may_enqueue: MayEnqueue::Nobody,
             key_life: None,
+            retention: Class::Long,
             effects: EffectPolicy::default(),
         }
     }

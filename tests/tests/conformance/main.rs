@@ -21,6 +21,7 @@ mod plans;
 mod portability;
 mod queue;
 mod rescue;
+mod retention;
 mod schema;
 mod sequences;
 mod sequences_model;

@@ -65,6 +65,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0009_engine_notes",
     "0010_engine_shares",
     "0011_engine_sequences",
+    "0012_engine_retention",
 ];
 
 /// The migrations of `engine`, in order.

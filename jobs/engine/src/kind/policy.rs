@@ -1,5 +1,6 @@
 //! How a kind is run, and how what it does outside is.
 
+use crate::retention::Class;
 use std::time::Duration;
 
 /// Who may put a kind into the queue from outside. Money kinds and duties: nobody.
@@ -32,8 +33,17 @@ pub struct Policy {
     pub may_enqueue: MayEnqueue,
     /// How long a key stays taken; `None` = for ever.
     pub key_life: Option<Duration>,
+    /// How long its ended jobs are kept. Those that move money are kept long whatever this says.
+    pub retention: Class,
     /// How its effects are called and resolved.
     pub effects: EffectPolicy,
+}
+
+impl Policy {
+    /// How long its ended jobs are kept.
+    pub fn class(&self) -> Class {
+        if self.effects.money { Class::Long } else { self.retention }
+    }
 }
 
 /// No call may take longer: after this and the start bound a person may say that it did not happen.
@@ -85,6 +95,7 @@ impl Default for Policy {
             cancel_within: Duration::from_secs(10),
             may_enqueue: MayEnqueue::Nobody,
             key_life: None,
+            retention: Class::Short,
             effects: EffectPolicy::default(),
         }
     }

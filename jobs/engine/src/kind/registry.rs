@@ -6,6 +6,7 @@ use super::{CALLS_MAX, Fatal, FieldFault, Finish, Kind, MASK, Outcome, Policy, R
 use crate::effect::{Look, Stored};
 use crate::job::{Job, NewJob};
 use crate::sequence::{Sequence, Sequenced};
+use crate::retention::Classes;
 use crate::unique::Unique;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -243,6 +244,11 @@ impl<P: Send + 'static> Registry<P> {
     pub fn runnable(&self) -> Vec<String> {
         let of = |e: &Entry<P>| e.names().flat_map(|name| (1..=e.version).map(move |v| format!("{name}:{v}"))).collect::<Vec<_>>();
         self.all().flat_map(of).collect()
+    }
+
+    /// How long jobs of its kinds are kept, under each name they have or had.
+    pub fn classes(&self) -> Classes {
+        Classes::new(self.all().flat_map(|e| e.names().map(|name| (name, e.policy.class()))))
     }
 
     /// The queues its kinds live in.

@@ -115,6 +115,8 @@ pub struct Config {
     pub metrics_listen: Option<std::net::SocketAddr>,
     /// The worker pools.
     pub workers: Workers,
+    /// How long ended jobs are kept.
+    pub retention: Retention,
     /// Networks, assets and treasuries that settlement reports may name.
     pub networks: Vec<Network>,
     /// How much is logged, and how.
@@ -145,6 +147,15 @@ pub struct Workers {
     pub grace: Duration,
     /// A label for people; empty = the host's name.
     pub name: String,
+}
+
+/// Days that ended jobs are kept, by class; `None` = as the store says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Most jobs.
+    pub short_days: Option<i64>,
+    /// Those that move money.
+    pub long_days: Option<i64>,
 }
 
 /// Logging.

@@ -1,6 +1,8 @@
 //! Jobs over HTTP.
 
 use super::support::{EVENTS, House};
+use clawr_engine::db::Scope;
+use clawr_engine::retention::Class;
 use serde_json::{Value, json};
 
 fn sleep(ms: i64) -> Value {
@@ -328,4 +330,30 @@ async fn what_a_job_says_of_itself_is_read_page_by_page() {
     assert_eq!((&second.body["items"][0]["line"], &second.body["next"]), (&json!("three"), &json!(null)));
     house.get(&path, &other).await.is(404, "not_found");
     house.get(&format!("{path}?cursor=YQ"), &key).await.is(400, "invalid_query");
+}
+
+#[tokio::test]
+async fn a_key_whose_job_is_not_kept_any_more_answers_with_its_id() {
+    clawr_engine::sql!(LONG_AGO, "sql/long_ago.sql");
+    let house = House::new().await;
+    let key = house.global("read,write").await;
+    let mut body = sleep(1);
+    body["key"] = "once".into();
+    let first = house.post("/v1/jobs", &key, body.clone()).await;
+    let path = format!("/v1/jobs/{}", first.body["id"].as_str().unwrap());
+    assert_eq!(house.post(&format!("{path}/cancel"), &key, json!({})).await.status, 200);
+    house.queue.db().commit(&Scope::System, vec![LONG_AGO.with([])]).await.unwrap();
+    let queue = house.queue.clone().with_classes(clawr_kinds::registry().classes());
+    assert_eq!(queue.forget().await.unwrap().jobs, [(Class::Short, 1)]);
+
+    house.get(&path, &key).await.is(404, "not_found");
+    let again = house.post("/v1/jobs", &key, body.clone()).await;
+    assert_eq!((again.status, &again.body["duplicate"], &again.body["state"]), (200, &json!(true), &json!(null)));
+    assert_eq!(again.body["id"], first.body["id"]);
+    let bulk = house.post("/v1/jobs/bulk", &key, json!({"jobs": [body.clone()]})).await;
+    assert_eq!((&bulk.body["results"][0]["status"], &bulk.body["results"][0]["id"]), (&json!(200), &first.body["id"]));
+    body["args"]["ms"] = 2.into();
+    let other = house.post("/v1/jobs", &key, body).await;
+    other.is(409, "key_reused");
+    assert_eq!(other.body["job_id"], first.body["id"]);
 }

@@ -1,7 +1,9 @@
 //! The pools of this process, and whether their claim loop is alive.
 
 use super::{House, VERSION, host};
-use crate::config::Config;
+use crate::config::{Config, Retention};
+use clawr_engine::queue::Queue;
+use clawr_engine::retention::Class;
 use clawr_workers::process::{Settings, WorkerProcess};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -29,6 +31,7 @@ impl Pools {
 
     /// The same with these slots per queue.
     pub async fn start_with(house: &House, config: &Config, queues: BTreeMap<String, usize>) -> anyhow::Result<Pools> {
+        keep(&house.queue, config.retention).await?;
         let host = host::name();
         let name = if config.workers.name.is_empty() { host.clone() } else { config.workers.name.clone() };
         let settings = Settings { store: config.store.clone(), queues: queues.clone(), name, host, version: VERSION.to_owned() };
@@ -63,6 +66,18 @@ impl Pools {
             process.stop(grace).await;
         }
     }
+}
+
+/// Says for all processes how long ended jobs are kept.
+async fn keep(queue: &Queue, retention: Retention) -> anyhow::Result<()> {
+    for (class, days) in [(Class::Short, retention.short_days), (Class::Long, retention.long_days)] {
+        if let Some(days) = days
+            && queue.keep(class, days).await?
+        {
+            tracing::info!(class = class.as_str(), days, "ended jobs are kept for another time from now on");
+        }
+    }
+    Ok(())
 }
 
 fn queues(house: &House, config: &Config) -> BTreeMap<String, usize> {

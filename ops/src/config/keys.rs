@@ -45,6 +45,13 @@ pub const KEYS: &[Key] = &[
     key("workers.queues", Shape::Slots, None, "queues to work on and slots of each; default: every queue, 4 slots"),
     key("workers.shutdown_grace_s", Shape::Number(0, 3600), Some("25"), "seconds that running jobs may finish in after a stop"),
     key("workers.name", Shape::Text, None, "a label for this process; default: the host's name"),
+    key("retention.short_days", Shape::Number(1, 90), None, "days that ended jobs are kept; without it as the store says, at first 7"),
+    key(
+        "retention.long_days",
+        Shape::Number(365, 36_500),
+        None,
+        "days that ended money jobs are kept; without it as the store says, at first 3650",
+    ),
     key("chain.network", Shape::Text, Some("eip155:8453"), "the network payments are accepted on, CAIP-2"),
     key("chain.v1_name", Shape::Text, None, "what version 1 of x402 calls it; known for Base and Base Sepolia"),
     key("chain.token", Shape::Text, None, "the token contract that counts as USDC; known for Base and Base Sepolia"),

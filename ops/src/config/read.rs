@@ -1,7 +1,7 @@
 //! From merged values to the checked [`Config`].
 
 use super::values::Values;
-use super::{Config, Environment, Flags, Http, Log, LogFormat, Problems, SecretFiles, Workers, layers};
+use super::{Config, Environment, Flags, Http, Log, LogFormat, Problems, Retention, SecretFiles, Workers, layers};
 use clawr_domain::settlement::Network;
 use clawr_engine::db::{DbConfig, StoreUrl};
 use figment::value::{Dict, Value};
@@ -26,6 +26,7 @@ pub fn config(environment: &Environment, flags: &Flags) -> Result<Config, Proble
         http: http(v),
         metrics_listen: metrics(v),
         workers: workers(v),
+        retention: Retention { short_days: days(v, "retention.short_days"), long_days: days(v, "retention.long_days") },
         networks: networks(v),
         log: log(v),
         secret_files: SecretFiles {
@@ -91,6 +92,10 @@ fn base_path(text: &str) -> Result<String, String> {
 fn workers(v: &mut Values) -> Workers {
     let grace = u64::try_from(v.number("workers.shutdown_grace_s")).unwrap_or(0);
     Workers { queues: v.slots("workers.queues"), grace: Duration::from_secs(grace), name: v.text("workers.name").unwrap_or_default() }
+}
+
+fn days(v: &Values, path: &str) -> Option<i64> {
+    Some(v.number(path)).filter(|days| *days > 0)
 }
 
 fn log(v: &mut Values) -> Log {

@@ -160,3 +160,19 @@ fn a_shared_store_must_be_told_its_peppers() {
     let text = refused.to_string();
     assert!(text.contains("secrets.register_pepper_file and secrets.key_pepper_file must be set"), "{text}");
 }
+
+#[test]
+fn how_long_jobs_are_kept_is_the_stores_word_unless_it_is_said() {
+    let nothing = Config::load(&environment(&[]), &flags(&[])).unwrap();
+    assert_eq!(nothing.retention, Retention::default());
+    let said = Config::load(&environment(&[("CLAWR_RETENTION__SHORT_DAYS", "14")]), &flags(&[])).unwrap();
+    assert_eq!(said.retention, Retention { short_days: Some(14), long_days: None });
+    let wrong = problems(&[], &[("retention.short_days", "0"), ("retention.long_days", "364")]);
+    assert_eq!(
+        wrong,
+        [
+            "retention.short_days must be a whole number from 1 to 90 (--set)",
+            "retention.long_days must be a whole number from 365 to 36500 (--set)"
+        ]
+    );
+}

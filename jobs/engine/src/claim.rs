@@ -3,7 +3,7 @@
 //! Claimed rows leave the claim index, but their dead entries stay while any snapshot is older; a scan that always
 //! starts at the bottom would crawl through them. So each claimer remembers a **watermark**, the rank up to which it
 //! has claimed, and starts there; every two seconds, when a claim comes back short, and when a timer is due, it scans
-//! from the bottom.
+//! from the bottom. Where such a scan takes long, the next one waits for twenty times as long.
 //!
 //! Where a limit concerns the queue, the claim is a commit of more than one statement; see [`crate::limits`]. Where tenants
 //! share it, they take turns instead of order by rank; see [`crate::shares`].
@@ -30,6 +30,10 @@ crate::sql!(HELD_BY, "sql/running_of_worker.sql");
 
 /// A full scan at least this often.
 const FULL_SCAN: Duration = Duration::from_secs(2);
+/// A full scan may take one part in so many of the time.
+const FULL_SCAN_SHARE: u32 = 20;
+/// However long they take.
+const FULL_SCAN_MAX: Duration = Duration::from_secs(30);
 
 /// Tokens of a rate limit are looked for at most this often, microseconds.
 const TOKEN_US: i64 = 5_000;
@@ -46,6 +50,7 @@ pub struct Claimer {
     ring: Ring,
     watermark: i64,
     last_full: Option<Instant>,
+    full_every: Duration,
 }
 
 impl Claimer {
@@ -53,7 +58,7 @@ impl Claimer {
     pub fn new(queue: Queue, name: &str, runnable: &[String]) -> Self {
         let kinds = runnable.iter().filter_map(|what| what.rsplit_once(':')).map(|(kind, _)| kind.to_owned()).collect();
         let (name, runnable, heed, ring) = (name.to_owned(), json(runnable), Heed::default(), Ring::default());
-        Self { queue, name, runnable, kinds, heed, ring, watermark: 0, last_full: None }
+        Self { queue, name, runnable, kinds, heed, ring, watermark: 0, last_full: None, full_every: FULL_SCAN }
     }
 
     /// Claims up to `limit` due jobs for `worker`, most urgent first, or in turns where tenants share the queue. `Unknown` leaves
@@ -63,9 +68,13 @@ impl Claimer {
         if let Some(share) = self.heed.shares.clone() {
             return self.claim_in_turns(worker, limit, &share).await;
         }
-        let full = self.last_full.is_none_or(|at| at.elapsed() >= FULL_SCAN);
+        let full = self.last_full.is_none_or(|at| at.elapsed() >= self.full_every);
         let from = if full { i64::MIN / 2_000 } else { self.watermark };
+        let started = Instant::now();
         let claimed = self.scan(worker, limit, from).await?;
+        if full {
+            self.full_every = (started.elapsed() * FULL_SCAN_SHARE).clamp(FULL_SCAN, FULL_SCAN_MAX);
+        }
         let short = i64::try_from(claimed.len()).unwrap_or(0) < limit;
         if full || short {
             self.last_full = if short { None } else { Some(Instant::now()) };

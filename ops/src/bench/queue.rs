@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// The queues of the jobs that do nothing.
 pub(super) const QUEUES: [&str; 4] = ["bench_a", "bench_b", "bench_c", "bench_d"];
 /// Slots of each queue while draining.
 pub(super) const SLOTS: usize = 500;
@@ -166,6 +167,7 @@ async fn pickup(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Repor
     Ok(())
 }
 
+/// A worker process on them.
 pub(super) async fn start(queue: &Queue, store: &DbConfig, slots: usize, started: Option<Started>) -> anyhow::Result<WorkerProcess> {
     let registry: Registry<Ports> = noop::registry(started);
     let settings = Settings {

@@ -33,15 +33,8 @@ impl Report {
     }
 
     /// The figures that miss their floor, as sentences.
-    pub fn misses(&self, floors: &[(&str, f64, bool)]) -> Vec<String> {
-        let value = |name: &str| self.figures.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
-        let judge = |(name, bound, above): &(&str, f64, bool)| match value(name) {
-            None => Some(format!("{name} was not measured")),
-            Some(v) if *above && v < *bound => Some(format!("{name} is {v:.0}, the floor is {bound}")),
-            Some(v) if !*above && v > *bound => Some(format!("{name} is {v:.2}, the ceiling is {bound}")),
-            Some(_) => None,
-        };
-        floors.iter().filter_map(judge).collect()
+    pub fn misses(&self, floors: &[Floor]) -> Vec<String> {
+        misses(|name| self.figures.iter().find(|(n, _)| n == name).map(|(_, v)| *v), floors)
     }
 
     /// One object.
@@ -49,4 +42,19 @@ impl Report {
         let figures: Map<String, Json> = self.figures.iter().map(|(n, v)| (n.clone(), json!((v * 1000.0).round() / 1000.0))).collect();
         json!({ "bench": name, "store": store, "settings": self.settings, "figures": figures })
     }
+}
+
+/// A figure's name, its bound, and whether the figure must be above.
+pub type Floor = (&'static str, f64, bool);
+
+/// The figures that miss their floor, as sentences.
+pub fn misses(value: impl Fn(&str) -> Option<f64>, floors: &[Floor]) -> Vec<String> {
+    let judge = |(name, bound, above): &Floor| match value(name) {
+        None => Some(format!("{name} was not measured")),
+        Some(v) if *above && v < *bound && *bound < 10.0 => Some(format!("{name} is {v:.2}, the floor is {bound}")),
+        Some(v) if *above && v < *bound => Some(format!("{name} is {v:.0}, the floor is {bound}")),
+        Some(v) if !*above && v > *bound => Some(format!("{name} is {v:.2}, the ceiling is {bound}")),
+        Some(_) => None,
+    };
+    floors.iter().filter_map(judge).collect()
 }

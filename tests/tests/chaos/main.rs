@@ -5,6 +5,7 @@
 
 mod clock;
 mod effects;
+mod flat;
 mod limits;
 mod money;
 

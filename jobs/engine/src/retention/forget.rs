@@ -15,7 +15,7 @@ crate::sql!(RESCUES, "../sql/forget_rescues.sql");
 crate::sql!(WAITS, "../sql/forget_waits.sql");
 crate::sql!(OBSERVATIONS, "../sql/forget_observations.sql");
 crate::sql!(EFFECTS, "../sql/forget_effects.sql");
-crate::sql!(BELONGINGS, "../sql/belongings.sql");
+crate::sql!(BELONGINGS, "../sql/belongings.pg.sql");
 crate::sql!(AHEAD, "../sql/archive_ahead.pg.sql");
 crate::sql!(PARTITIONS, "../sql/archive_partitions.pg.sql");
 crate::sql!(DROP, "../sql/archive_drop.pg.sql");

@@ -7,7 +7,6 @@ mod rounds;
 mod snapshot;
 
 use super::measure;
-use super::noop::Started;
 use super::queue::{SLOTS, start};
 use super::report::{Floor, Report};
 use crate::config::Config;
@@ -58,7 +57,7 @@ impl Side {
     pub async fn work(&self) -> anyhow::Result<(WorkerProcess, Db)> {
         let db = Db::open(&self.store).await?;
         let queue = Queue::new(db.clone(), self.queue.clock().clone(), b"a pepper of a benchmark, worth nothing".to_vec());
-        Ok((start(&queue, &self.store, SLOTS, Started::default()).await?, db))
+        Ok((start(&queue, &self.store, SLOTS, None).await?, db))
     }
 
     async fn close(&self) {

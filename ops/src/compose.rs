@@ -17,6 +17,7 @@ use clawr_engine::clock::Clock;
 use clawr_engine::db::Db;
 use clawr_engine::kind::Registry;
 use clawr_engine::queue::Queue;
+use clawr_engine::seal::Sealing;
 
 pub use server::Server;
 pub use store::make_place;
@@ -46,11 +47,13 @@ impl House {
     pub async fn open(config: &Config) -> anyhow::Result<House> {
         let (db, peppers) = store::open(config).await?;
         let clock = Clock::of(&db).await?;
-        let queue = Queue::new(db.clone(), clock.clone(), peppers.register.bytes());
+        let registry = clawr_kinds::registry();
+        let sealing = Sealing::new(config.args_keys.clone(), registry.encrypting());
+        let queue = Queue::sealing(db.clone(), clock.clone(), peppers.register.bytes(), sealing);
         let too_short = || Failure::new(Exit::Usage, "the key pepper is too short");
         let pepper = Pepper::new(peppers.key.bytes()).ok_or_else(too_short)?;
         let verifier = Verifier::new(db.clone(), clock.clone(), pepper.clone());
-        Ok(House { db, clock, queue, registry: clawr_kinds::registry(), verifier, pepper })
+        Ok(House { db, clock, queue, registry, verifier, pepper })
     }
 
     /// The adapters behind the ports.
@@ -61,6 +64,7 @@ impl House {
     /// The door for settlement reports.
     fn intake(&self, config: &Config) -> anyhow::Result<Intake> {
         let kind = self.registry.get("settlement").ok_or_else(|| anyhow::anyhow!("this binary has no kind settlement"))?;
+        anyhow::ensure!(!kind.policy.encrypt, "settlement jobs are made by their intake, which seals nothing");
         let policy = JobPolicy { version: kind.version, max_attempts: kind.policy.max_attempts };
         Ok(Intake::new(self.db.clone(), self.clock.clone(), Networks::new(config.networks.clone()), policy))
     }

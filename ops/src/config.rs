@@ -13,10 +13,12 @@ mod values;
 
 use clawr_domain::settlement::Network;
 use clawr_engine::db::DbConfig;
+use clawr_engine::seal::KeyRing;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use example::EXAMPLE;
@@ -123,6 +125,8 @@ pub struct Config {
     pub log: Log,
     /// Files of secrets.
     pub secret_files: SecretFiles,
+    /// What the args of kinds that encrypt are sealed with, already read.
+    pub args_keys: Arc<KeyRing>,
     /// Every setting as it is in force, secrets masked, with its source.
     pub effective: Vec<Effective>,
 }

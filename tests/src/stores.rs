@@ -6,7 +6,9 @@ use crate::workerd::Workerd;
 use clawr_engine::clock::Clock;
 use clawr_engine::db::{Db, DbConfig, Engine, migrate};
 use clawr_engine::queue::Queue;
+use clawr_engine::seal::{KeyRing, Sealing};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Which store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +121,22 @@ impl TestStore {
     /// A queue with this clock.
     pub async fn queue_with(&self, clock: Clock) -> anyhow::Result<Queue> {
         Ok(Queue::new(self.open().await?, clock, b"a pepper for tests".to_vec()))
+    }
+
+    /// A queue of a process with the keys of `text`, which seals kind `chaos_sealed`.
+    pub async fn queue_with_keys(&self, text: &str) -> anyhow::Result<Queue> {
+        let ring = KeyRing::parse(text).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+        self.sealing(ring).await
+    }
+
+    /// The same of a process without any.
+    pub async fn queue_without_keys(&self) -> anyhow::Result<Queue> {
+        self.sealing(KeyRing::default()).await
+    }
+
+    async fn sealing(&self, ring: KeyRing) -> anyhow::Result<Queue> {
+        let sealing = Sealing::new(Arc::new(ring), clawr_kinds::registry().encrypting());
+        Ok(Queue::sealing(self.open().await?, Clock::host(), b"a pepper for tests".to_vec(), sealing))
     }
 
     /// Its engine.

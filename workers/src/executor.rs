@@ -6,16 +6,18 @@
 //! (drop everything).
 
 use crate::held::{Held, Hold};
+use crate::sealed::{Decoded, Undecoded, silent};
 use crate::settle::{Ended, Settling};
 use clawr_domain::ports::Ports;
 use clawr_engine::checkpoint::{self, Checkpoints};
 use clawr_engine::db::DbError;
 use clawr_engine::effect::{Effects, findings};
 use clawr_engine::job::{Claimed, State};
-use clawr_engine::kind::{Asking, Entry, Finish, Registry, Run, Stop, StopSignal};
+use clawr_engine::kind::{Asking, Finish, Registry, Run, Stop, StopSignal};
 use clawr_engine::notes::{KEPT_EVERY, Notes};
 use clawr_engine::outcome::{self, Answer, Finisher, HELD_FOR_EFFECTS, Settled, Transition};
 use clawr_engine::queue::Queue;
+use clawr_engine::seal::Hidden;
 use serde_json::Value as Json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +79,7 @@ impl Executor {
         let hold = self.held.hold(&job.id);
         let mut job = Arc::new(job);
         loop {
-            let settled = self.attempt(&job, &hold).await;
+            let settled = self.sealed(self.attempt(&job, &hold).await);
             #[cfg(feature = "failpoints")]
             crash_before_commit();
             let Some(refusal) = self.commit(settled).await else { return };
@@ -99,19 +101,23 @@ impl Executor {
             return forgetting(self.at(job).dead("deadline", "not started before its deadline"), true);
         }
         match self.decode(job) {
-            Ok((entry, args)) => {
-                let policy = entry.policy.effects;
-                let effects = Effects::of(self.queue.clone(), job.clone(), &(self.worker)(), policy, hold.stop.clone());
+            Ok(decoded) => {
+                let (policy, hidden) = (decoded.entry.policy, decoded.hidden.clone());
+                let effects = Effects::of(self.queue.clone(), job.clone(), &(self.worker)(), policy.effects, hold.stop.clone());
                 let checkpoints = Checkpoints::of(&self.queue, job.clone());
-                let ended = self.run(&entry, args, job, hold, &effects, &checkpoints).await;
+                let ended = self.run(decoded, job, hold, &effects, &checkpoints).await;
                 let ended = self.filled(ended);
                 hold.confirmed(effects.confirmed());
                 match effects.any_open() {
-                    true => self.at(job).held_for_effects(&ended),
-                    false => forgetting(self.with_findings(self.at(job).after(entry.policy, ended), hold), checkpoints.touched()),
+                    true => silent(self.at(job).held_for_effects(&ended), &hidden),
+                    false => {
+                        let settled = silent(self.at(job).after(policy, ended), &hidden);
+                        forgetting(self.with_findings(settled, hold), checkpoints.touched())
+                    }
                 }
             }
-            Err(why) => forgetting(self.at(job).dead("undecodable", &why), true),
+            Err(Undecoded::Args(why)) => forgetting(self.at(job).dead("undecodable", &why), true),
+            Err(Undecoded::Sealed(why)) => self.unopened(job, &why),
         }
     }
 
@@ -124,24 +130,19 @@ impl Executor {
         }
     }
 
-    fn decode(&self, job: &Claimed) -> Result<(Entry<Ports>, Json), String> {
+    fn decode(&self, job: &Claimed) -> Result<Decoded, Undecoded> {
         let entry = self.registry.get(&job.kind).ok_or_else(|| format!("this binary has no kind {}", job.kind))?;
         let args: Json = serde_json::from_str(job.args.as_ref()?).map_err(|e| format!("args are not JSON: {e}"))?;
+        let args = self.opened(job, args)?;
+        let hidden = if entry.policy.encrypt { Hidden::of(&args) } else { Hidden::default() };
         let args = entry.upcast(job.version, args).and_then(|args| entry.check(&args).map(|()| args)).map_err(|why| entry.told(why))?;
-        Ok((entry.clone(), args))
+        Ok(Decoded { entry: entry.clone(), args, hidden })
     }
 
-    async fn run(
-        &self,
-        entry: &Entry<Ports>,
-        args: Json,
-        job: &Arc<Claimed>,
-        hold: &Hold,
-        effects: &Effects,
-        checkpoints: &Checkpoints,
-    ) -> Ended {
+    async fn run(&self, decoded: Decoded, job: &Arc<Claimed>, hold: &Hold, effects: &Effects, checkpoints: &Checkpoints) -> Ended {
+        let Decoded { entry, args, hidden } = decoded;
         let (queue, mut stop) = (&self.queue, hold.stop.clone());
-        let notes = Notes::of(queue.clone(), job.clone());
+        let notes = Notes::hiding(queue.clone(), job.clone(), hidden);
         let run = Run {
             job: job.clone(),
             db: queue.db().clone(),
@@ -169,7 +170,7 @@ impl Executor {
         ended
     }
 
-    fn at<'j>(&self, job: &'j Arc<Claimed>) -> Settling<'j> {
+    pub(crate) fn at<'j>(&self, job: &'j Arc<Claimed>) -> Settling<'j> {
         Settling { job, now: self.queue.clock().now() }
     }
 
@@ -253,7 +254,7 @@ enum Next {
 }
 
 /// A job that ends leaves no checkpoint. One that is completed and never asked for any has none to forget.
-fn forgetting(mut settled: Settled, touched: bool) -> Settled {
+pub(crate) fn forgetting(mut settled: Settled, touched: bool) -> Settled {
     let may_have = match settled.transition {
         Transition::End { state, .. } => touched || state != State::Completed,
         Transition::Stay { .. } | Transition::Wait(_) => false,

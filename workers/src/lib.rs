@@ -7,4 +7,5 @@ pub mod executor;
 mod held;
 pub mod pool;
 pub mod process;
+mod sealed;
 mod settle;

@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     identity: Mutex<Identity>,
     held: Held,
     settings: Settings,
-    /// The `kind:version` pairs of this binary.
+    /// The `kind:version` pairs that this process can run.
     runnable: Vec<String>,
 }
 
@@ -68,7 +68,8 @@ impl WorkerProcess {
         let queue = queue.with_classes(registry.classes());
         let identity = new_identity(&queue, &settings);
         let (ticks, identity, held) = (AtomicU64::new(0), Mutex::new(identity), Held::default());
-        let shared = Arc::new(Shared { queue, ticks, identity, held, settings, runnable: registry.runnable() });
+        let runnable = registry.runnable_with(!queue.seal().ring().is_empty());
+        let shared = Arc::new(Shared { queue, ticks, identity, held, settings, runnable });
         shared.announce(&shared.queue).await?;
         shared.queue.db().listen();
         let (stop, stopped) = watch::channel(false);
@@ -175,7 +176,7 @@ fn start_pool(name: &str, slots: usize, executor: &Executor, shared: &Arc<Shared
     let (out, inbox) = mpsc::channel(slots.max(1));
     let stream = ClaimStream {
         name: name.to_owned(),
-        claimer: Claimer::new(shared.queue.clone(), name, &executor.registry.runnable()),
+        claimer: Claimer::new(shared.queue.clone(), name, &shared.runnable),
         slots: slots.max(1),
         executor: executor.clone(),
         shared: shared.clone(),

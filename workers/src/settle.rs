@@ -17,6 +17,8 @@ const UNKNOWN_EFFECT: &str = "effect_unknown";
 const STALE: &str = "stale";
 /// For how long at least; at most twice that.
 const STALE_PAUSE: Duration = Duration::from_secs(1);
+/// Pause of a job whose args, or those of what it makes, this worker has no key for.
+const KEYLESS_PAUSE: Duration = Duration::from_secs(20);
 /// Pause of a job whose effect another job has open.
 const ELSEWHERE: Duration = Duration::from_secs(5);
 /// Failed attempts kept with a job.
@@ -146,6 +148,11 @@ impl Settling<'_> {
         let reruns = if reason == STALE { 0 } else { self.job.reruns };
         let transition = Transition::Stay { state, run_at, attempts, reruns, reason: reason.to_owned(), errors: None };
         Settled { job: self.job.clone(), transition, writes: Vec::new(), follow_ups: Vec::new(), groups: Vec::new() }
+    }
+
+    /// Waits for a worker that has the key, with no attempt used.
+    pub(crate) fn keyless(&self, why: &str) -> Settled {
+        self.stay(State::Scheduled, self.now + micros(KEYLESS_PAUSE) + random_us(KEYLESS_PAUSE), -1, why)
     }
 
     /// What it read went stale too often at once: later, with no attempt used.

@@ -1,20 +1,26 @@
 //! Enqueue of N is one commit of set-based statements, whatever N: the operation's door, register, jobs, answers. What
-//! kinds with a unique policy add is in [`crate::unique`], what jobs in a sequence add in [`crate::sequence`].
+//! kinds with a unique policy add is in [`crate::unique`], what jobs in a sequence add in [`crate::sequence`], what those that
+//! encrypt add in `sealed`.
 //!
 //! The door (`ops`) makes the commit one that cannot succeed twice: after an `Unknown` the same commit is repeated; if
 //! it had been applied, the door says so and only the answers are read. Without it a repeat could bring a job back that
 //! has meanwhile run and left the live table.
 
+mod sealed;
+
+use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::db::{Db, DbError, Engine, Rows, Scope, Statement};
+use crate::db::{Db, DbError, Rows, Scope, Statement};
 use crate::ids::{new_id, new_op};
 use crate::job::{Enqueued, NewJob, PRIORITY_DEFAULT, State, rank};
-use crate::queue::{digest, encode, key_hash};
+use crate::queue::{digest, encode, key_hash, sealed_digest};
+use crate::seal::Sealing;
 use crate::sequence::{self, Sequence, Touched};
 use crate::unique::{self, Hold};
 use crate::write::json;
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 crate::sql!(OP, "sql/op_insert.sql");
 crate::sql!(REGISTER, "sql/register_insert.pg.sql", "sql/register_insert.lite.sql");
@@ -30,12 +36,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(serde::Serialize, Clone)]
 pub(crate) struct JobRow {
     pub id: String,
-    kind: String,
+    pub kind: String,
     version: i64,
     queue: String,
     pub state: State,
     pub tenant: String,
-    args: String,
+    pub args: String,
     tags: String,
     priority: i64,
     run_at: i64,
@@ -83,21 +89,45 @@ struct RegisterRow {
     expires_at: i64,
 }
 
-pub(crate) async fn enqueue_many(db: &Db, clock: &Clock, pepper: &[u8], jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, DbError> {
-    if jobs.is_empty() {
-        return Ok(Vec::new());
+/// What making jobs needs.
+#[derive(Clone)]
+pub(crate) struct Maker {
+    pub db: Db,
+    pub clock: Clock,
+    pub pepper: Arc<Vec<u8>>,
+    pub sealing: Sealing,
+}
+
+impl Maker {
+    /// Makes jobs in one commit; one answer each, in order.
+    pub async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, DbError> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut plan = Plan::make(self, jobs)?;
+        let rows = self.commit(&mut plan).await?;
+        let answers = plan.answers(&rows)?;
+        plan.wake(&self.db, &answers, &rows);
+        Ok(answers)
     }
-    let plan = Plan::make(db.engine(), clock, pepper, jobs)?;
-    let statements = plan.statements(clock);
-    let (answer, unknown_before) = db.commit_until_known(&Scope::System, statements, PATIENCE).await;
-    let rows = match answer {
-        Ok(all) => all.into_iter().flatten().collect(),
-        Err(DbError::Unique(name)) if name == "ops_id" && unknown_before => plan.read_answers(db).await?,
-        Err(error) => return Err(error),
-    };
-    let answers = plan.answers(&rows)?;
-    plan.wake(db, &answers, &rows);
-    Ok(answers)
+
+    /// Sealed args are bound to the job they stand in; where another one came to hold a slot, they are sealed again for it.
+    async fn commit(&self, plan: &mut Plan) -> Result<Rows, DbError> {
+        let (started, mut pause) = (Instant::now(), Backoff::new(2, 100));
+        loop {
+            plan.seal(self).await?;
+            let (answer, unknown_before) = self.db.commit_until_known(&Scope::System, plan.statements(&self.clock), PATIENCE).await;
+            match answer {
+                Ok(all) => return Ok(all.into_iter().flatten().collect()),
+                Err(DbError::Unique(name)) if name == "ops_id" && unknown_before => return plan.read_answers(&self.db).await,
+                Err(error) if error.is_guard(sealed::GUARD) && started.elapsed() < PATIENCE => tokio::time::sleep(pause.next()).await,
+                Err(error) if error.is_guard(sealed::GUARD) => {
+                    return Err(DbError::Unavailable("the job that sealed args would replace was another one each time".into()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
 /// What the store answered.
@@ -116,23 +146,50 @@ struct Known {
 struct Plan {
     rows: Vec<JobRow>,
     registers: Vec<RegisterRow>,
-    /// For each input: the row that stands for it, and its register key and digest if it has a key.
-    inputs: Vec<(usize, Option<(String, String)>)>,
+    /// For each input: the row that stands for it, and its identity if it has a key.
+    inputs: Vec<(usize, Option<Identity>)>,
     op: String,
     /// The sequences its rows are in.
     touched: Touched,
+    sealed: Vec<sealed::Plain>,
+}
+
+/// A key as the register knows it.
+#[derive(Clone)]
+struct Identity {
+    key: String,
+    digest: String,
+    /// The digest of the same content from before its kind encrypted.
+    former: Option<String>,
+}
+
+impl Identity {
+    fn of(maker: &Maker, job: &NewJob, key: &str) -> Self {
+        let text = |bytes: Vec<u8>| encode(&bytes, maker.db.engine());
+        let plain = text(digest(job));
+        let (digest, former) = match maker.sealing.seals(&job.kind) {
+            true => (text(sealed_digest(&maker.pepper, job)), Some(plain)),
+            false => (plain, None),
+        };
+        Self { key: text(key_hash(&maker.pepper, job, key)), digest, former }
+    }
+
+    fn is_same(&self, stored: &str) -> bool {
+        self.digest == stored || self.former.as_deref() == Some(stored)
+    }
 }
 
 impl Plan {
-    fn make(engine: Engine, clock: &Clock, pepper: &[u8], jobs: Vec<NewJob>) -> Result<Plan, DbError> {
-        let mut plan = Plan { rows: Vec::new(), registers: Vec::new(), inputs: Vec::new(), op: new_op(), touched: Touched::default() };
+    fn make(maker: &Maker, jobs: Vec<NewJob>) -> Result<Plan, DbError> {
+        let Maker { clock, pepper, sealing, .. } = maker;
+        let (rows, registers, inputs, sealed, touched) = Default::default();
+        let mut plan = Plan { rows, registers, inputs, sealed, touched, op: new_op() };
         let mut seen: HashMap<String, usize> = HashMap::new();
         for (n, mut job) in jobs.into_iter().enumerate() {
-            let identity = job.key.as_ref().map(|key| (encode(&key_hash(pepper, &job, key), engine), encode(&digest(&job), engine)));
-            if let Some((key, _)) = &identity
-                && let Some(&row) = seen.get(key)
-            {
-                plan.inputs.push((row, identity));
+            sealing.hide_limit_key(pepper, &mut job);
+            let identity = job.key.as_ref().map(|key| Identity::of(maker, &job, key));
+            if let Some(known) = identity.as_ref().and_then(|identity| seen.get(&identity.key)) {
+                plan.inputs.push((*known, identity));
                 continue;
             }
             let at = plan.rows.len();
@@ -140,12 +197,12 @@ impl Plan {
                 return Err(DbError::Bug(format!("the sequence of a job of kind {} {why}", job.kind)));
             }
             let (hold, slot) = unique::hold(pepper, &mut job, n, clock.now())?;
-            let row = job_row(job, identity.as_ref().map_or("", |(key, _)| key), clock);
+            let row = job_row(job, identity.as_ref().map_or("", |identity| &identity.key), clock);
             plan.rows.push(JobRow { slot, hold, ..row }.with_slot_due());
-            if let Some((key, digest)) = &identity {
+            plan.sealed.extend(sealed::Plain::of(sealing, &plan.rows[at], at));
+            if let Some(Identity { key, digest, .. }) = identity.clone() {
                 seen.insert(key.clone(), at);
-                let job_id = plan.rows[at].id.clone();
-                plan.registers.push(RegisterRow { key: key.clone(), digest: digest.clone(), job_id, expires_at: 0 });
+                plan.registers.push(RegisterRow { key, digest, job_id: plan.rows[at].id.clone(), expires_at: 0 });
             }
             plan.inputs.push((at, identity));
         }
@@ -162,6 +219,7 @@ impl Plan {
         let plain: Vec<&JobRow> = self.rows.iter().filter(|row| !row.has_slot()).collect();
         all.extend(plain.chunks(CHUNK).map(|part| INSERT.with([json(part).into()])));
         all.extend(unique::statements(&self.rows));
+        all.extend(self.sealed_guard());
         all.extend(self.touched.place(&self.rows));
         all.extend(self.touched.promote(clock.now()));
         all.extend(unique::notes(&self.rows, &self.op));
@@ -195,7 +253,7 @@ impl Plan {
         self.inputs.iter().map(|(at, identity)| self.answer(*at, identity.as_ref(), &mut known)).collect()
     }
 
-    fn answer(&self, at: usize, identity: Option<&(String, String)>, known: &mut Known) -> Result<Enqueued, DbError> {
+    fn answer(&self, at: usize, identity: Option<&Identity>, known: &mut Known) -> Result<Enqueued, DbError> {
         let row = &self.rows[at];
         let state = known.placed.get(&row.id).copied().unwrap_or_else(|| row.due());
         let made = || Enqueued::New { id: row.id.clone(), state };
@@ -204,13 +262,14 @@ impl Plan {
         if let (Some((hold, holder)), true) = (slot, is_first) {
             return Ok(if *holder == row.id { made() } else { hold.answer(holder) });
         }
-        let Some((key, digest)) = identity else { return Ok(made()) };
+        let Some(identity) = identity else { return Ok(made()) };
+        let key = &identity.key;
         if let Some((hold, holder)) = slot {
-            let is_same = self.registers.iter().any(|register| register.key == *key && register.digest == *digest);
+            let is_same = self.registers.iter().any(|register| register.key == *key && register.digest == identity.digest);
             return Ok(if is_same { hold.again(holder, &row.id) } else { Enqueued::Conflict { id: holder.clone() } });
         }
         let (holder, stored) = known.taken.get(key).ok_or_else(|| DbError::Bug("a key has no register row after its insert".into()))?;
-        if stored != digest {
+        if !identity.is_same(stored) {
             return Ok(Enqueued::Conflict { id: holder.clone() });
         }
         if *holder == row.id && known.used.insert(at) {
@@ -239,7 +298,7 @@ pub(crate) fn job_row(job: NewJob, reg: &str, clock: &Clock) -> JobRow {
         version: job.version.max(1),
         queue: job.queue,
         tenant: job.tenant,
-        args: job.args,
+        args: job.sealed.unwrap_or(job.args),
         tags: json(&job.tags),
         priority,
         run_at,

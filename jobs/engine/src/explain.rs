@@ -10,6 +10,7 @@ use crate::limits::{Measure, Per, Used, What};
 use crate::pauses::{Able, Pause};
 use crate::queue::Queue;
 use crate::sequence::Before;
+use crate::seal::{Envelope, WAITS_FOR_KEY};
 use crate::wait;
 use crate::write::json;
 use std::collections::BTreeSet;
@@ -195,7 +196,7 @@ fn explained(look: Look, able: &[Able], keepers: &Keepers, now: i64) -> Explaine
         due(&job, now),
         pause(pauses, *names_people),
         limit(full, &job),
-        runnable(&what, able),
+        runnable(&job, &what, able),
         served(&job.queue, &what, claimers),
     ];
     let is_claimable = gates[1].passes;
@@ -237,6 +238,10 @@ pub(crate) fn due(job: &Job, now: i64) -> Gate {
     }
     if let (State::Scheduled, Some(waits)) = (job.state, waits(job)) {
         return Gate { until: job.run_at, ..closed("due", format!("{waits}, or for its time"), wakes(job)) };
+    }
+    if job.state == State::Scheduled && job.reason.starts_with(WAITS_FOR_KEY) {
+        let detail = format!("{}: the worker that took it has no such key, and it is offered again", job.reason);
+        return Gate { until: job.run_at, ..closed("due", detail, with_keys()) };
     }
     let can_be_hurried = matches!(job.state, State::Scheduled | State::Retryable);
     let detail = if job.state == State::Retryable { "it is not due: it failed and waits before the next attempt" } else { "it is not due" };
@@ -317,9 +322,20 @@ pub(crate) fn quoted(text: &str) -> String {
     if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn runnable(what: &str, able: &[Able]) -> Gate {
+/// The command that starts a worker with keys for sealed args.
+fn with_keys() -> String {
+    "clawr work --set secrets.args_keys_file=FILE".to_owned()
+}
+
+fn runnable(job: &Job, what: &str, able: &[Able]) -> Gate {
+    let key = Envelope::read(&job.args).ok().map(|envelope| envelope.kid);
     match able.iter().filter(|worker| worker.runs(what)).count() {
         0 if able.is_empty() => closed("runnable", "no worker is live", "clawr work".into()),
+        0 if key.is_some() => {
+            let kid = key.unwrap_or_default();
+            let detail = format!("none of {} live workers can run {what} and has keys; its args are sealed with key {kid}", able.len());
+            closed("runnable", detail, with_keys())
+        }
         0 => closed(
             "runnable",
             format!("none of {} live workers can run {what}; a binary that can is needed", able.len()),

@@ -127,6 +127,8 @@ pub struct NewJob {
     pub units: i64,
     /// It runs when those made before it in the same sequence of its tenant have ended.
     pub sequence: Option<Sequence>,
+    /// What is stored in place of the args; see [`crate::seal`].
+    pub sealed: Option<String>,
 }
 
 /// What became of one [`NewJob`].

@@ -5,6 +5,7 @@
 use crate::db::{DbError, Rows, Scope};
 use crate::job::Claimed;
 use crate::queue::Queue;
+use crate::seal::Hidden;
 use crate::write::json;
 use serde_json::{Value as Json, json as object};
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,7 @@ struct Inner {
     job: Arc<Claimed>,
     /// Lines are numbered from the time of the run: an attempt that is given back runs again under its number.
     from: i64,
+    hidden: Hidden,
     said: Mutex<Said>,
 }
 
@@ -49,15 +51,20 @@ struct Said {
 impl Notes {
     /// Of one attempt.
     pub fn of(queue: Queue, job: Arc<Claimed>) -> Self {
+        Self::hiding(queue, job, Hidden::default())
+    }
+
+    /// The same without what must not be said.
+    pub fn hiding(queue: Queue, job: Arc<Claimed>, hidden: Hidden) -> Self {
         let from = queue.clock().now();
-        Self { inner: Arc::new(Inner { queue, job, from, said: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { queue, job, from, hidden, said: Mutex::default() }) }
     }
 
     /// How far the job is: 0 to 100, and at what.
     pub fn progress(&self, percent: u8, note: &str) {
         let job = &self.inner.job;
         let row = object!({
-            "job": job.id, "lease": job.lease, "percent": percent.min(100), "note": kept(note), "at": self.inner.queue.clock().now(),
+            "job": job.id, "lease": job.lease, "percent": percent.min(100), "note": self.kept(note), "at": self.inner.queue.clock().now(),
         });
         self.said().progress = Some(row);
     }
@@ -70,8 +77,12 @@ impl Notes {
             return;
         }
         said.count += 1;
-        let row = self.row(said.count, &kept(line));
+        let row = self.row(said.count, &self.kept(line));
         said.lines.push(row);
+    }
+
+    fn kept(&self, text: &str) -> String {
+        kept(&self.inner.hidden.without(text))
     }
 
     fn row(&self, seq: usize, line: &str) -> Json {

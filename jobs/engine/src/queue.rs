@@ -3,9 +3,11 @@
 use crate::clock::Clock;
 use crate::coalesce::Coalescer;
 use crate::db::{Db, DbError, Engine};
+use crate::enqueue::Maker;
 use crate::job::{Enqueued, NewJob};
 use crate::limits::Known;
 use crate::retention::Classes;
+use crate::seal::Sealing;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
@@ -17,6 +19,7 @@ pub struct Queue {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
     pub(crate) pepper: Arc<Vec<u8>>,
+    pub(crate) sealing: Sealing,
     /// The limits as they were last read.
     pub(crate) limits: Arc<Mutex<Known>>,
     /// Which kinds are kept how long.
@@ -30,19 +33,24 @@ const SINGLES_MAX: usize = 256;
 impl Queue {
     /// `pepper` keys the register's hashes and can never be rotated without keeping the old one.
     pub fn new(db: Db, clock: Clock, pepper: Vec<u8>) -> Self {
+        Self::sealing(db, clock, pepper, Sealing::default())
+    }
+
+    /// The same where kinds encrypt.
+    pub fn sealing(db: Db, clock: Clock, pepper: Vec<u8>, sealing: Sealing) -> Self {
         let pepper = Arc::new(pepper);
-        let (d, c, p) = (db.clone(), clock.clone(), pepper.clone());
+        let maker = Maker { db: db.clone(), clock: clock.clone(), pepper: pepper.clone(), sealing: sealing.clone() };
         let lanes = if db.engine() == Engine::Postgres { 3 } else { 1 };
         let singles = Coalescer::start(
             SINGLES_MAX,
             lanes,
             Arc::new(move |jobs| {
-                let (db, clock, pepper) = (d.clone(), c.clone(), p.clone());
-                Box::pin(async move { crate::enqueue::enqueue_many(&db, &clock, &pepper, jobs).await })
+                let maker = maker.clone();
+                Box::pin(async move { maker.enqueue_many(jobs).await })
             }),
             |gathered, next| next.key.is_none() || gathered.iter().all(|j| j.key != next.key),
         );
-        Self { db, clock, pepper, limits: Arc::default(), classes: Classes::default(), singles }
+        Self { db, clock, pepper, sealing, limits: Arc::default(), classes: Classes::default(), singles }
     }
 
     /// The store.
@@ -57,12 +65,14 @@ impl Queue {
 
     /// Makes one job; durable when this returns. Concurrent calls of one process share a commit.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, DbError> {
+        self.sealing.check(&job.kind)?;
         self.singles.call(job).await
     }
 
     /// Makes many jobs in one commit; one answer each, in order. The same rules as [`Queue::enqueue`].
     pub async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, DbError> {
-        crate::enqueue::enqueue_many(&self.db, &self.clock, &self.pepper, jobs).await
+        let Self { db, clock, pepper, sealing, .. } = self.clone();
+        Maker { db, clock, pepper, sealing }.enqueue_many(jobs).await
     }
 }
 
@@ -83,6 +93,15 @@ pub(crate) fn key_hash(pepper: &[u8], job: &NewJob, key: &str) -> Vec<u8> {
 
 /// The first 128 bits of SHA-256 over what makes two requests the same request.
 pub(crate) fn digest(job: &NewJob) -> Vec<u8> {
+    Sha256::digest(canonical(job).as_bytes())[..16].to_vec()
+}
+
+/// The same of a job whose args are sealed: who reads it and guesses the args cannot tell that they are right.
+pub(crate) fn sealed_digest(pepper: &[u8], job: &NewJob) -> Vec<u8> {
+    keyed_hash(pepper, &["digest", &canonical(job)])
+}
+
+fn canonical(job: &NewJob) -> String {
     let mut canonical = serde_json::json!([
         job.family(),
         job.tenant,
@@ -98,7 +117,7 @@ pub(crate) fn digest(job: &NewJob) -> Vec<u8> {
     if let (Some(named), Some(all)) = (job.sequence.as_ref().filter(|sequence| sequence.is_named), canonical.as_array_mut()) {
         all.push(named.key.as_str().into());
     }
-    Sha256::digest(canonical.to_string().as_bytes())[..16].to_vec()
+    canonical.to_string()
 }
 
 /// Objects compare without regard to the order of their members.

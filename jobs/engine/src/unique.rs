@@ -153,6 +153,11 @@ impl Hold {
         }
     }
 
+    /// Whether what it asks for may come to stand in a job that waits already.
+    pub fn replaces(&self) -> bool {
+        self.turn < 0
+    }
+
     /// The answer of a second row with the same key and content as row `id`.
     pub fn again(&self, holder: &str, id: &str) -> Enqueued {
         let is_refused = holder != id && self.on_conflict == OnConflict::Reject;

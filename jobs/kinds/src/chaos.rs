@@ -14,6 +14,7 @@ mod chaos_reject;
 mod chaos_renamed;
 mod chaos_replace;
 mod chaos_return;
+mod chaos_sealed;
 mod chaos_secret;
 mod chaos_sequence;
 mod chaos_sleep;
@@ -48,6 +49,7 @@ pub(crate) fn add(kinds: RegistryBuilder<Ports>) -> RegistryBuilder<Ports> {
         .with::<chaos_renamed::ChaosRenamed>()
         .with::<chaos_replace::ChaosReplace>()
         .with::<chaos_return::ChaosReturn>()
+        .with::<chaos_sealed::ChaosSealed>()
         .with::<chaos_secret::ChaosSecret>()
         .with::<chaos_sequence::ChaosSequence>()
         .with::<chaos_sleep::ChaosSleep>()

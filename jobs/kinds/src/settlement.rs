@@ -41,6 +41,7 @@ impl Kind<Ports> for Settlement {
             key_life: None,
             retention: Class::Long,
             effects: EffectPolicy::default(),
+            encrypt: false,
         }
     }
 

@@ -62,6 +62,12 @@ pub const KEYS: &[Key] = &[
     key("log.level", Shape::Text, Some("info"), "error, warn, info, debug, trace, or a filter: info,clawr_engine=debug"),
     key("secrets.register_pepper_file", Shape::Text, None, "file of 32 random bytes or more; keys jobs' identities, can never change"),
     key("secrets.key_pepper_file", Shape::Text, None, "file of 32 random bytes or more; keys the hashes of API keys"),
+    key(
+        "secrets.args_keys_file",
+        Shape::Text,
+        None,
+        "file of keys for args of kinds that encrypt: lines `id` and 64 hex digits, current first",
+    ),
 ];
 
 /// The setting at `path`.

@@ -4,9 +4,11 @@ use super::values::Values;
 use super::{Config, Environment, Flags, Http, Log, LogFormat, Problems, Retention, SecretFiles, Workers, layers};
 use clawr_domain::settlement::Network;
 use clawr_engine::db::{DbConfig, StoreUrl};
+use clawr_engine::seal::KeyRing;
 use figment::value::{Dict, Value};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Networks whose names and token everybody knows: CAIP-2, name in x402 version 1, USDC contract.
@@ -33,6 +35,7 @@ pub fn config(environment: &Environment, flags: &Flags) -> Result<Config, Proble
             register_pepper: path(v, "secrets.register_pepper_file"),
             key_pepper: path(v, "secrets.key_pepper_file"),
         },
+        args_keys: Arc::new(args_keys(v)),
         effective: v.effective(),
     };
     if values.problems.is_empty() { Ok(config) } else { Err(Problems(values.problems)) }
@@ -52,6 +55,18 @@ fn token(v: &mut Values) -> Option<String> {
         Err(error) => {
             v.problem("store.token_file", format!("cannot be read: {file}: {error}"));
             None
+        }
+    }
+}
+
+fn args_keys(v: &mut Values) -> KeyRing {
+    let Some(file) = v.text("secrets.args_keys_file") else { return KeyRing::default() };
+    let read = std::fs::read_to_string(&file).map_err(|error| vec![format!("cannot be read: {error}")]);
+    match read.and_then(|text| KeyRing::parse(&text)) {
+        Ok(ring) => ring,
+        Err(faults) => {
+            faults.iter().for_each(|fault| v.problem("secrets.args_keys_file", format!("{file}: {fault}")));
+            KeyRing::default()
         }
     }
 }

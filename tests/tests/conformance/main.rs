@@ -5,6 +5,7 @@ mod cancel;
 mod checkpoints;
 mod commit;
 mod effects;
+mod encryption;
 mod explain;
 mod explain_model;
 mod features;

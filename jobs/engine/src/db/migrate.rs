@@ -66,6 +66,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0010_engine_shares",
     "0011_engine_sequences",
     "0012_engine_retention",
+    "0013_engine_sealed",
 ];
 
 /// The migrations of `engine`, in order.

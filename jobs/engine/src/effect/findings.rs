@@ -5,16 +5,24 @@ use crate::ids::new_id;
 use crate::job::Claimed;
 use crate::queue::Queue;
 use crate::write::Write;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 crate::sql!(INSERT, "../sql/findings_insert.sql");
 crate::sql!(LIST, "../sql/findings_list.sql");
 
 /// The finding of a job that dies although its effect `key` happened: the world moved and our books could not follow.
 pub fn dead_after_effect(queue: &Queue, job: &Claimed, key: &str, reason: &str) -> Write {
-    let detail = json!({ "effect_key": key, "reason": reason }).to_string();
+    finding(queue, job, "dead_after_effect", json!({ "effect_key": key, "reason": reason }))
+}
+
+/// The finding of a job whose sealed args are not those it was made with: somebody wrote to the store past us.
+pub fn sealed_args(queue: &Queue, job: &Claimed, reason: &str) -> Write {
+    finding(queue, job, "sealed_args", json!({ "reason": reason }))
+}
+
+fn finding(queue: &Queue, job: &Claimed, what: &str, detail: Json) -> Write {
     let row = json!({
-        "id": new_id("fnd", queue.clock()), "what": "dead_after_effect", "object": job.id, "tenant": job.tenant, "detail": detail,
+        "id": new_id("fnd", queue.clock()), "what": what, "object": job.id, "tenant": job.tenant, "detail": detail.to_string(),
         "now": queue.clock().now(),
     });
     Write::new(&INSERT, row)

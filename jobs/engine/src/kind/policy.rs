@@ -37,6 +37,9 @@ pub struct Policy {
     pub retention: Class,
     /// How its effects are called and resolved.
     pub effects: EffectPolicy,
+    /// Its args are stored only sealed, and shown to nobody but its handler; see [`crate::seal`]. A kind that ran without it
+    /// before gets a new payload version with it, so that binaries that cannot open its jobs leave them alone.
+    pub encrypt: bool,
 }
 
 impl Policy {
@@ -97,6 +100,7 @@ impl Default for Policy {
             key_life: None,
             retention: Class::Short,
             effects: EffectPolicy::default(),
+            encrypt: false,
         }
     }
 }

@@ -7,10 +7,11 @@ use crate::effect::{Look, Stored};
 use crate::job::{Job, NewJob};
 use crate::sequence::{Sequence, Sequenced};
 use crate::retention::Classes;
+use crate::seal::Envelope;
 use crate::unique::Unique;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -86,6 +87,9 @@ impl<P> Entry<P> {
 
     /// Args as views show them; what is not JSON is masked as a whole.
     fn shown(&self, mut args: Json) -> Json {
+        if self.policy.encrypt {
+            return sealed(&args);
+        }
         if !self.masked.is_empty() && args.is_string() {
             return MASK.into();
         }
@@ -97,8 +101,11 @@ impl<P> Entry<P> {
         args
     }
 
-    /// What is told of args that do not decode: a decoder quotes values, so nothing of a kind that masks any.
+    /// What is told of args that do not decode: a decoder quotes values, so nothing of a kind that masks any, or all.
     pub fn told(&self, why: String) -> String {
+        if self.policy.encrypt {
+            return "args do not decode; a kind that encrypts does not tell why".into();
+        }
         if self.masked.is_empty() { why } else { "args do not decode; a kind with masked fields does not tell why".into() }
     }
 
@@ -121,6 +128,14 @@ impl<P> Entry<P> {
     pub fn start(&self, args: Json, run: Run, ports: P) -> BoxFuture<'static, anyhow::Result<Finish>> {
         (self.run)(args, run, ports)
     }
+}
+
+/// Of sealed args that they are, and under which key; of plain ones, which stood there before their kind encrypted, nothing.
+fn sealed(args: &Json) -> Json {
+    if args.as_object().is_some_and(|args| args.is_empty()) {
+        return args.clone();
+    }
+    Envelope::read(args).map_or_else(|_| MASK.into(), |envelope| json!({ "encrypted": true, "key_id": envelope.kid }))
 }
 
 /// All kinds of a binary, by name.
@@ -240,10 +255,20 @@ impl<P: Send + 'static> Registry<P> {
         self.kinds.values()
     }
 
+    /// Every name of the kinds that encrypt.
+    pub fn encrypting(&self) -> Vec<&'static str> {
+        self.all().filter(|entry| entry.policy.encrypt).flat_map(Entry::names).collect()
+    }
+
     /// Every `kind:version` this binary can run, for claims: under each name it has or had.
     pub fn runnable(&self) -> Vec<String> {
+        self.runnable_with(true)
+    }
+
+    /// The same; without keys, none of those that encrypt.
+    pub fn runnable_with(&self, keys: bool) -> Vec<String> {
         let of = |e: &Entry<P>| e.names().flat_map(|name| (1..=e.version).map(move |v| format!("{name}:{v}"))).collect::<Vec<_>>();
-        self.all().flat_map(of).collect()
+        self.all().filter(|entry| keys || !entry.policy.encrypt).flat_map(of).collect()
     }
 
     /// How long jobs of its kinds are kept, under each name they have or had.
@@ -263,7 +288,6 @@ impl<P: Send + 'static> Registry<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     struct Renamed;
 

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use clawr_domain::refusal::{FieldError, Problem as Refused};
 use clawr_engine::db::DbError;
+use clawr_engine::seal::NO_KEY;
 use std::ops::Deref;
 
 /// In front of every `type`.
@@ -198,6 +199,10 @@ impl From<DbError> for Problem {
                 tracing::warn!("an outcome is unknown: {why}");
                 let detail = "nobody knows yet whether this was written; repeat exactly the same request to find out";
                 Problem::unavailable("outcome_unknown", detail, 1)
+            }
+            error if error.is_guard(NO_KEY) => {
+                let detail = "jobs of this kind are stored encrypted, and this server has no key: set secrets.args_keys_file";
+                Problem::unavailable(NO_KEY, detail, 60)
             }
             other => Problem::internal(&other),
         }

@@ -3,6 +3,7 @@
 
 mod http {
     mod effects;
+    mod encryption;
     mod groups;
     mod jobs;
     mod limits;

@@ -18,6 +18,7 @@ pub mod migrate;
 pub mod queue_limits;
 pub mod queue_shares;
 pub mod queues;
+pub mod rewrap;
 pub mod sequences;
 pub mod serve;
 pub mod settlements;

@@ -20,9 +20,22 @@ pub fn clawr() -> PathBuf {
     path
 }
 
+/// The keys of its processes for sealed args.
+pub const ARGS_KEYS: &str = "k1 5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+
+/// The binary of an earlier commit, which `ops/test older` builds.
+#[expect(clippy::disallowed_methods, reason = "the tests are told by ops/test where the binary is")]
+pub fn older() -> PathBuf {
+    let path = std::env::var("CLAWR_TEST_OLDER_BIN").map(PathBuf::from);
+    let path = path.expect("CLAWR_TEST_OLDER_BIN names the older binary; `ops/test older` builds it and runs this");
+    assert!(path.exists(), "{} is missing: ops/test older", path.display());
+    path
+}
+
 /// A configuration folder for processes on one store.
 pub struct House {
     folder: PathBuf,
+    binary: PathBuf,
 }
 
 /// A running process of the binary; killed when dropped.
@@ -31,6 +44,7 @@ pub struct Process {
 }
 
 /// A global key with every scope.
+#[derive(Clone)]
 pub struct Key {
     /// Bearer.
     pub secret: String,
@@ -41,6 +55,15 @@ pub struct Key {
 impl House {
     /// Writes the configuration of the recorded chain on `store`.
     pub fn on(store: &TestStore) -> anyhow::Result<House> {
+        Self::of(store, clawr(), &[("args_keys_file", "args-keys", ARGS_KEYS)])
+    }
+
+    /// The same for the older binary, which knows fewer settings.
+    pub fn older(store: &TestStore) -> anyhow::Result<House> {
+        Self::of(store, older(), &[])
+    }
+
+    fn of(store: &TestStore, binary: PathBuf, secrets: &[(&str, &str, &str)]) -> anyhow::Result<House> {
         let folder = scratch("house")?;
         let given = fixtures::x402_json("given.json");
         let file = |name: &str, text: &str| -> anyhow::Result<String> {
@@ -59,9 +82,12 @@ impl House {
         lines.push(format!("former_treasuries = [{}]", given["treasuries"][1]));
         let (register, key) =
             (file("register", "a register pepper of tests, 32 bytes")?, file("key", "a key pepper of tests, of 32 bytes..")?);
-        lines.push(format!("[secrets]\nregister_pepper_file = {}\nkey_pepper_file = {}\n", json!(register), json!(key)));
-        file("clawr.toml", &lines.join("\n"))?;
-        Ok(House { folder })
+        lines.push(format!("[secrets]\nregister_pepper_file = {}\nkey_pepper_file = {}", json!(register), json!(key)));
+        for (setting, name, text) in secrets {
+            lines.push(format!("{setting} = {}", json!(file(name, text)?)));
+        }
+        file("clawr.toml", &(lines.join("\n") + "\n"))?;
+        Ok(House { folder, binary })
     }
 
     /// Where its processes run, and where its files are.
@@ -71,9 +97,17 @@ impl House {
 
     /// A command with this configuration and nothing of this process's own.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(clawr());
+        let mut command = Command::new(&self.binary);
         command.current_dir(&self.folder).args(["--config", "clawr.toml"]).args(arguments);
-        for name in ["CLAWR_TEST_STORES", "CLAWR_TEST_PG_BIN", "CLAWR_TEST_NODE", "CLAWR_TEST_BIN", "CLAWR_CHAOS", "FAILPOINTS"] {
+        for name in [
+            "CLAWR_TEST_STORES",
+            "CLAWR_TEST_PG_BIN",
+            "CLAWR_TEST_NODE",
+            "CLAWR_TEST_BIN",
+            "CLAWR_TEST_OLDER_BIN",
+            "CLAWR_CHAOS",
+            "FAILPOINTS",
+        ] {
             command.env_remove(name);
         }
         command.env("HOME", &self.folder).stdin(Stdio::null());
@@ -167,6 +201,12 @@ impl Process {
     /// kill -9, and gone.
     pub fn kill(mut self) {
         self.signal("KILL");
+        drop(self.child.wait());
+    }
+
+    /// Asks it to stop, and waits until it is gone.
+    pub fn stop(mut self) {
+        self.signal("TERM");
         drop(self.child.wait());
     }
 

@@ -8,6 +8,8 @@ use crate::problem::Problem;
 use axum::http::StatusCode;
 use clawr_domain::refusal::FieldError;
 use clawr_engine::job::{NewJob, PRIORITY_MAX, PRIORITY_MIN};
+use clawr_engine::kind::Entry;
+use clawr_engine::seal::NO_KEY;
 use clawr_engine::sequence::KEY_MAX;
 use serde_json::Value as Json;
 
@@ -67,11 +69,14 @@ impl Asked {
             let detail = format!("jobs of kind {} cannot be made with this credential", job.kind);
             return Err(Problem::forbidden("kind_not_open", detail));
         }
+        if entry.policy.encrypt && api.queue().seal().ring().is_empty() {
+            return Err(no_key(entry.kind));
+        }
         if job.args.len() > api.settings().args_max {
             let errors = vec![FieldError::new(format!("{at}/args"), format!("may have at most {} bytes", api.settings().args_max))];
             return Err(Problem::invalid("args_too_large", errors).with_status(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        entry.check(&args).map_err(|why| undecodable(&at, &why))?;
+        entry.check(&args).map_err(|why| undecodable(&at, &why, entry))?;
         if let Some(field) = entry.unique.and_then(|unique| unique.missing(&args)) {
             return Err(Problem::invalid_at(
                 "invalid_args",
@@ -107,13 +112,26 @@ fn out_of_sequence(at: &str, field: &str, why: &str) -> Problem {
     Problem::invalid_at(code, &format!("{at}{field}"), why)
 }
 
+/// Nothing is stored plain for want of a key.
+pub fn no_key(kind: &str) -> Problem {
+    let detail = format!("jobs of kind {kind} are stored encrypted, and this server lacks the key: see secrets.args_keys_file");
+    Problem::unavailable(NO_KEY, &detail, 60)
+}
+
 /// The decoder names a field in backquotes where it can; its place goes into the pointer.
-fn undecodable(at: &str, why: &str) -> Problem {
-    let field = ["missing field `", "unknown field `", "duplicate field `"].iter().find_map(|start| why.strip_prefix(start));
-    let field = field.and_then(|rest| rest.split('`').next()).unwrap_or_default();
-    let pointer =
-        if field.is_empty() { format!("{at}/args") } else { format!("{at}/args/{}", field.replace('~', "~0").replace('/', "~1")) };
-    Problem::invalid_at("invalid_args", &pointer, why.chars().take(300).collect::<String>())
+fn undecodable<P>(at: &str, why: &str, entry: &Entry<P>) -> Problem {
+    let words: &[&str] = match entry.policy.encrypt {
+        // every other word may be out of the args themselves
+        true => &["missing field `"],
+        false => &["missing field `", "unknown field `", "duplicate field `"],
+    };
+    let field = words.iter().find_map(|start| why.strip_prefix(start)).and_then(|rest| rest.split('`').next()).unwrap_or_default();
+    let told = if entry.policy.encrypt && field.is_empty() { entry.told(why.to_owned()) } else { why.to_owned() };
+    Problem::invalid_at("invalid_args", &pointer(at, field), told.chars().take(300).collect::<String>())
+}
+
+fn pointer(at: &str, field: &str) -> String {
+    if field.is_empty() { format!("{at}/args") } else { format!("{at}/args/{}", field.replace('~', "~0").replace('/', "~1")) }
 }
 
 #[cfg(test)]
@@ -133,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_field_the_decoder_names_is_the_pointer() {
-        let place = |why| undecodable("", why).errors[0].pointer.clone();
+        let entry = clawr_kinds::registry().get("settlement").cloned().unwrap();
+        let place = |why| undecodable("", why, &entry).errors[0].pointer.clone();
         assert_eq!(place("missing field `to`"), "/args/to");
         assert_eq!(place("unknown field `a/b`, expected `to`"), "/args/a~1b");
         assert_eq!(place("invalid type: string \"x\", expected u64"), "/args");

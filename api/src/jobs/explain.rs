@@ -19,7 +19,7 @@ pub(super) async fn explain(State(api): State<Api>, caller: Can<Read>, Id(id): I
     let gates: Vec<Value> = told.gates.iter().map(|g| gate(g, &fixes)).collect();
     let first_closed = told.gates.iter().position(|g| !g.passes).map(|at| gates[at].clone());
     Ok(Json(json!({
-        "job": look::shown(&api, &caller, &told.job).await?,
+        "job": look::shown(&api, &caller, &api.registry().shown(told.job.clone())).await?,
         "eligible": told.eligible,
         "earliest_start": shown_if(told.earliest_start),
         "first_closed": first_closed,

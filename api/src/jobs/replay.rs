@@ -2,6 +2,7 @@
 //! one. Where the first one was in a sequence it comes last. What the first one did outside is not done again: effects are
 //! known by their own keys.
 
+use super::asked::no_key;
 use super::{act, make};
 use crate::api::Api;
 use crate::auth::{Can, Write};
@@ -16,6 +17,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use clawr_domain::audit::{Event, Stamp, record};
 use clawr_engine::job::{Job, NewJob};
+use clawr_engine::seal::{Bound, OpenError};
 use serde_json::{Value, json};
 
 pub(super) async fn replay(
@@ -48,11 +50,20 @@ pub(super) async fn replay(
     Ok(idempotency::replayed((status, Json(body)).into_response()))
 }
 
+fn unopened(kind: &str, why: &OpenError) -> Problem {
+    match why {
+        OpenError::NoKey(_) => no_key(kind),
+        OpenError::Newer(_) | OpenError::Broken(_) => Problem::conflict("undecodable", format!("its args cannot be used any more: {why}")),
+    }
+}
+
 /// The same work as a new job. `token` tells replays of one job apart.
 fn again(api: &Api, job: Job, token: Option<String>) -> Result<NewJob, Problem> {
     let entry = api.registry().get(&job.kind).ok_or_else(|| Problem::internal(&"a kind that was there is gone"))?;
     let cannot = |why: String| Problem::conflict("undecodable", format!("its args cannot be used any more: {}", entry.told(why)));
-    let args = entry.upcast(job.version, job.args).map_err(cannot)?;
+    let bound = Bound { id: &job.id, kind: &job.kind, tenant: &job.tenant };
+    let args = api.queue().seal().open(&bound, job.args.clone()).map_err(|why| unopened(entry.kind, &why))?;
+    let args = entry.upcast(job.version, args).map_err(cannot)?;
     entry.check(&args).map_err(cannot)?;
     let mut filled = NewJob::default();
     entry.fill(&mut filled, &args).map_err(|fault| cannot(fault.to_string()))?;

@@ -12,8 +12,10 @@ use clawr_domain::settlement::{Intake, JobPolicy, Network, Networks};
 use clawr_engine::clock::Clock;
 use clawr_engine::db::{Db, DbConfig, Scope, StoreUrl, migrate};
 use clawr_engine::queue::Queue;
+use clawr_engine::seal::{KeyRing, Sealing};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tower::ServiceExt as _;
 
@@ -46,6 +48,15 @@ impl House {
     }
 
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::sealing(change, KeyRing::parse(&format!("k1 {}", "5a".repeat(32))).unwrap()).await
+    }
+
+    /// One that has no key for sealed args.
+    pub async fn keyless() -> Self {
+        Self::sealing(|_| {}, KeyRing::default()).await
+    }
+
+    async fn sealing(change: impl FnOnce(&mut Settings), ring: KeyRing) -> Self {
         static HOUSES: AtomicU32 = AtomicU32::new(0);
         let name = format!("api-{}-{}", std::process::id(), HOUSES.fetch_add(1, Ordering::Relaxed));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -54,7 +65,8 @@ impl House {
         migrate::up(&db).await.unwrap();
         let clock = Clock::host();
         let pepper = Pepper::new(vec![7; 32]).unwrap();
-        let queue = Queue::new(db.clone(), clock.clone(), vec![9; 32]);
+        let sealing = Sealing::new(Arc::new(ring), clawr_kinds::registry().encrypting());
+        let queue = Queue::sealing(db.clone(), clock.clone(), vec![9; 32], sealing);
         let intake = Intake::new(db.clone(), clock.clone(), networks(), JobPolicy { version: 1, max_attempts: 25 });
         let verifier = Verifier::new(db, clock, pepper.clone());
         let mut settings = Settings::new("http://127.0.0.1:8080");

@@ -5,9 +5,11 @@ use crate::config::{Config, Peppers};
 use crate::exit::Exit;
 use crate::out::say;
 use crate::table::Table;
-use clawr_engine::clock::host_now;
+use clawr_engine::clock::{Clock, host_now};
 use clawr_engine::db::migrate::{self, Status};
 use clawr_engine::db::{Db, Engine, StoreUrl};
+use clawr_engine::queue::Queue;
+use clawr_engine::seal::Sealing;
 use serde_json::{Value as Json, json};
 use std::time::Instant;
 
@@ -71,6 +73,9 @@ async fn store(config: &Config) -> Vec<Finding> {
     let schema = schema(&db).await;
     let is_current = schema.ok;
     findings.push(schema);
+    if is_current {
+        findings.push(args_keys(config, &db).await);
+    }
     if is_current && db.engine() == Engine::Postgres {
         findings.push(roles(config).await);
     }
@@ -141,6 +146,34 @@ fn peppers(config: &Config) -> Finding {
     match Peppers::load(config, false) {
         Ok(_) => good("peppers", "both can be read"),
         Err(error) => bad("peppers", format!("{error:#}"), "without the right ones every key and every job's identity is lost"),
+    }
+}
+
+/// Which keys the sealed args of jobs need, and whether they are here.
+async fn args_keys(config: &Config, db: &Db) -> Finding {
+    let kinds = clawr_kinds::registry().encrypting();
+    if kinds.is_empty() {
+        return good("args_keys", "no kind of this binary encrypts its args");
+    }
+    let kinds_told = kinds.join(", ");
+    let sealing = Sealing::new(config.args_keys.clone(), kinds);
+    let needs = match Queue::sealing(db.clone(), Clock::host(), Vec::new(), sealing).sealed_by_key().await {
+        Ok(needs) => needs,
+        Err(error) => return bad("args_keys", error.to_string(), "sealed jobs could not be counted"),
+    };
+    let ring = &config.args_keys;
+    let missing: Vec<String> = needs.iter().filter(|(id, _)| !ring.has(id)).map(|(id, jobs)| format!("{id} ({jobs} jobs)")).collect();
+    if !missing.is_empty() {
+        return bad("args_keys", format!("not here: {}", missing.join(", ")), "put them into secrets.args_keys_file; their jobs wait");
+    }
+    let one = |(n, id): (usize, &str)| match (n, needs.get(id).copied().unwrap_or(0)) {
+        (0, jobs) => format!("{id}, current, {jobs} jobs"),
+        (_, 0) => format!("{id}, needed by no job, may be removed"),
+        (_, jobs) => format!("{id}, {jobs} jobs; `clawr keys rewrap-args` frees it"),
+    };
+    match ring.is_empty() {
+        true => good("args_keys", format!("none: jobs of {kinds_told} are refused here, and none waits")),
+        false => good("args_keys", ring.ids().enumerate().map(one).collect::<Vec<_>>().join("; ")),
     }
 }
 

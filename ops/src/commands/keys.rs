@@ -1,5 +1,6 @@
 //! `keys`: credentials. `create` opens the store, because the first key cannot ask with a key; the rest use the API.
 
+use super::rewrap::{self, RewrapArgs};
 use super::tenants::time;
 use crate::cli::Context;
 use crate::client::{Client, Remote, segment};
@@ -20,7 +21,8 @@ Examples:
   clawr keys create --global --scope read,write,admin,deploy
   clawr keys create --global --scope write --require-signature --json    for a dispatcher
   clawr keys create --tenant acme --scope read
-  clawr keys rotate key_…";
+  clawr keys rotate key_…
+  clawr keys rewrap-args --dry-run         which keys the sealed args of jobs need";
 
 /// Arguments of `keys`.
 #[derive(Debug, Args)]
@@ -49,6 +51,8 @@ enum KeysCommand {
         #[arg(long, default_value_t = 24)]
         overlap_hours: i64,
     },
+    /// Not of credentials: put the data keys of sealed args under the current key of secrets.args_keys_file; opens the store
+    RewrapArgs(RewrapArgs),
     /// End one at once
     Revoke {
         #[command(flatten)]
@@ -105,6 +109,7 @@ pub async fn run(args: KeysArgs, context: Context) -> anyhow::Result<Exit> {
             say("this is the only time the secrets are shown");
             show(&issued, &context)
         }
+        KeysCommand::RewrapArgs(args) => rewrap::run(args, &context).await,
         KeysCommand::Revoke { id, dry_run: true, .. } => {
             say(&format!("would revoke {}; whatever uses it gets 401 within 5 s", segment(&id)?));
             context.out.text("", &json!({ "id": id, "revoked": false }))?;

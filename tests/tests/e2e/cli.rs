@@ -6,6 +6,7 @@
 
 mod acts;
 mod effects;
+mod encryption;
 mod limits;
 mod manners;
 mod pauses;

@@ -19,7 +19,7 @@ pub fn item<'l>(list: &'l Json, field: &str, value: &str) -> anyhow::Result<&'l 
     items(list)?.iter().find(|item| item[field] == value).with_context(|| format!("no {field} {value} in {list}"))
 }
 
-fn text<'j>(value: &'j Json, field: &str) -> anyhow::Result<&'j str> {
+pub fn text<'j>(value: &'j Json, field: &str) -> anyhow::Result<&'j str> {
     value[field].as_str().with_context(|| format!("no {field} in {value}"))
 }
 

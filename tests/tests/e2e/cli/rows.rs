@@ -2,6 +2,7 @@
 
 use super::acts::{self, Act};
 use super::effects;
+use super::encryption;
 use super::limits;
 use super::pauses;
 use super::sequences;
@@ -56,6 +57,13 @@ pub const ROWS: &[Row] = &[
     row("keys create", acts::keys_create, "keys create --global --scope fly", 2, "/scopes/0 must be read"),
     row("keys list", acts::keys_list, "keys list --key-file weak", 5, "lacks the scope admin"),
     row("keys rotate", acts::keys_rotate, "keys rotate key_{nobodys}", 3, "key_{nobodys}: the server said 404: no such key"),
+    row(
+        "keys rewrap-args",
+        encryption::rewrap_args,
+        "keys rewrap-args --set secrets.args_keys_file=",
+        2,
+        "secrets.args_keys_file is not set",
+    ),
     row("keys revoke", acts::keys_revoke, "keys revoke key_{nobodys}", 2, "Say --yes to do it"),
     row(
         "jobs enqueue",

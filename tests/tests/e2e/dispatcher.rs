@@ -26,9 +26,14 @@ impl Api {
     }
 
     pub async fn post(&self, path: &str, body: Json) -> anyhow::Result<()> {
+        self.post_for(path, body).await.map(|_| ())
+    }
+
+    /// The same; what was answered.
+    pub async fn post_for(&self, path: &str, body: Json) -> anyhow::Result<Json> {
         let answer = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.key.secret).json(&body).send().await?;
         ensure!(answer.status().is_success(), "{path} {body}: {} {}", answer.status(), answer.text().await?);
-        Ok(())
+        Ok(answer.json().await?)
     }
 
     pub async fn report(&self, line: &str) -> anyhow::Result<(u16, Json)> {

@@ -2,4 +2,5 @@
 
 mod cli;
 mod dispatcher;
+mod older;
 mod recorded;

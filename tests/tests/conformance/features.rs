@@ -118,6 +118,25 @@ const FEATURES: &[Feature] = &[
         ],
     ),
     feature(
+        "sequences: one at a time, in the order of the commits",
+        &[
+            "sequences::a_blocked_job_waits_for_the_one_before_it",
+            "sequences::whatever_keeps_a_job_keeps_those_behind_it",
+            "sequences::every_reply_may_be_lost",
+            "sequences_storm::jobs_run_in_the_order_of_the_commits_one_at_a_time",
+            "sequences_storm::no_job_is_left_behind",
+            "sequences_model::random_lives_in_sequences_are_those_of_a_model",
+        ],
+    ),
+    feature(
+        "sequences: a dead job stops them, unblock and redrive",
+        &[
+            "sequences::a_dead_job_stops_its_sequence_until_somebody_decides",
+            "sequences::a_tenants_acts_move_its_own_sequences",
+            "sequences_storm::sequences_are_kept_by_worker_processes",
+        ],
+    ),
+    feature(
         "checkpoints with their data",
         &[
             "checkpoints::a_checkpoint_and_its_writes_are_there_once_though_every_reply_is_lost",

@@ -432,5 +432,6 @@ async fn random_lives_in_sequences_are_those_of_a_model() {
         println!("store {kind:?}, seed {seed}: {} lives, {} steps", number.get(), states.get());
         answer.unwrap_or_else(|error| panic!("store {kind:?}, seed {seed}: {error}"));
         assert!(states.get() >= 500, "too few steps");
+        clawr_tests::evidence::keep(kind);
     }
 }

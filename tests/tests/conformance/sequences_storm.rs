@@ -163,7 +163,7 @@ async fn merged_ends_let_each_sequence_go_on_once() {
 /// Two worker processes, jobs that make others, one that dies and one that makes what cannot be made.
 #[tokio::test(flavor = "multi_thread")]
 async fn sequences_are_kept_by_worker_processes() {
-    for kind in Kind::fast() {
+    for kind in Kind::selected() {
         println!("store {kind:?}");
         let store = TestStore::start(kind).await.expect("a store");
         let (queue, log) = (store.queue().await.expect("queue"), Log::new());
@@ -203,5 +203,6 @@ async fn sequences_are_kept_by_worker_processes() {
         assert_eq!(until_state(&queue, "blocked", 1, GRACE).await.len(), 1);
         one.stop(GRACE).await;
         two.stop(GRACE).await;
+        clawr_tests::evidence::keep(kind);
     }
 }

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 
 /// How often the rescuer looks.
 const RESCUE_EVERY: Duration = Duration::from_secs(1);
+/// Where dead entries make its looks slow it may rest for ten times as long, up to this.
+const RESCUE_REST_MAX: Duration = Duration::from_secs(3);
 /// How often the clock is compared with the store's.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
 /// How often cancels of running jobs are looked for.
@@ -61,12 +63,13 @@ async fn rescue(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let host = shared.host();
     let mut rescuer = Rescuer::new(shared.queue.clone(), &host, DEAD_AFTER);
     while !*stop.borrow() {
+        let started = std::time::Instant::now();
         rescuer.known_as(shared.worker_id());
         if let Err(error) = rescuer.pass().await {
             tracing::warn!("failed to look for dead workers: {error}");
         }
         tokio::select! {
-            () = tokio::time::sleep(RESCUE_EVERY) => {}
+            () = tokio::time::sleep((started.elapsed() * 10).clamp(RESCUE_EVERY, RESCUE_REST_MAX)) => {}
             _ = stop.wait_for(|s| *s) => {}
         }
     }

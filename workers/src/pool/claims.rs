@@ -110,10 +110,11 @@ impl ClaimStream {
 
     /// Takes on what a lost reply of a claim left running under our name.
     async fn adopt(&self, slots: &mut OwnedSemaphorePermit) -> Result<(), DbError> {
-        let ours = self.claimer.adopt(&self.shared.worker_id()).await.inspect_err(|e| {
-            tracing::warn!(queue = self.name, "failed to look for stranded claims: {e}");
-        })?;
-        let stranded: Vec<Claimed> = ours.into_iter().filter(|job| !self.shared.knows(&job.id)).take(slots.num_permits()).collect();
+        // a job that ends while the store is asked is in the answer and not known any more: it is not in the next answer
+        let seen = self.unknown().await?;
+        let again = if seen.is_empty() { Vec::new() } else { self.unknown().await? };
+        let is_stranded = |job: &Claimed| seen.iter().any(|before| before.id == job.id && before.lease == job.lease);
+        let stranded: Vec<Claimed> = again.into_iter().filter(is_stranded).take(slots.num_permits()).collect();
         if !stranded.is_empty() {
             tracing::warn!(queue = self.name, count = stranded.len(), "adopting jobs of a claim whose reply was lost");
             self.hand_out(stranded, slots).await;
@@ -143,5 +144,13 @@ impl ClaimStream {
             () = tokio::time::sleep(pause) => {}
             _ = self.stop.wait_for(|s| *s) => {}
         }
+    }
+
+    /// What runs under our name by the store's word, and nobody here knows of.
+    async fn unknown(&self) -> Result<Vec<Claimed>, DbError> {
+        let ours = self.claimer.adopt(&self.shared.worker_id()).await.inspect_err(|e| {
+            tracing::warn!(queue = self.name, "failed to look for stranded claims: {e}");
+        })?;
+        Ok(ours.into_iter().filter(|job| !self.shared.knows(&job.id)).collect())
     }
 }

@@ -36,7 +36,8 @@ impl Filler {
         self.spread(&JOBS, plan.ready, (now - DAY_US / 24, DAY_US / 24)).await.context("ready jobs")?;
         self.spread(&JOBS, plan.scheduled, (now + DAY_US, 7 * DAY_US)).await.context("scheduled jobs")?;
         self.spread(&ARCHIVED, plan.archived, (now - 6 * DAY_US, 6 * DAY_US)).await.context("ended jobs")?;
-        self.tidy().await?;
+        self.owner.commit(&Scope::System, vec![VACUUM_ARCHIVE.with([])]).await?;
+        self.tidy_jobs().await?;
         let rows = (plan.ready + plan.scheduled + plan.archived) as f64;
         report.figure("filled_per_s", rows / started.elapsed().as_secs_f64());
         Ok(())
@@ -47,11 +48,9 @@ impl Filler {
         self.spread(&JOBS, jobs, (self.clock.now() - 1_000, 0)).await
     }
 
-    /// Vacuumed, as a table is that was not filled a moment ago.
-    pub async fn tidy(&self) -> anyhow::Result<()> {
-        for sql in [&VACUUM_JOBS, &VACUUM_ARCHIVE] {
-            self.owner.commit(&Scope::System, vec![sql.with([])]).await?;
-        }
+    /// The live jobs vacuumed, as they are when they were not made a moment ago.
+    pub async fn tidy_jobs(&self) -> anyhow::Result<()> {
+        self.owner.commit(&Scope::System, vec![VACUUM_JOBS.with([])]).await?;
         Ok(())
     }
 

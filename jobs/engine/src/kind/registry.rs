@@ -5,9 +5,9 @@ use super::units::{check_units, key_of};
 use super::{CALLS_MAX, Fatal, FieldFault, Finish, Kind, MASK, Outcome, Policy, Run, Units, check_pointers};
 use crate::effect::{Look, Stored};
 use crate::job::{Job, NewJob};
-use crate::sequence::{Sequence, Sequenced};
 use crate::retention::Classes;
 use crate::seal::Envelope;
+use crate::sequence::{Sequence, Sequenced};
 use crate::unique::Unique;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -187,6 +187,7 @@ impl<P: Send + 'static> RegistryBuilder<P> {
             run,
             look: Arc::new(|effect, ports| Box::pin(K::look(effect, ports))),
         };
+        assert!(!(entry.policy.encrypt && !K::SEQUENCE.by.is_empty()), "{} encrypts its args, and shows the sequence they name", K::KIND);
         let effects = K::policy().effects;
         assert!(
             effects.call_within <= CALLS_MAX && effects.start_within + effects.call_within <= RESOLVED_WITHIN,

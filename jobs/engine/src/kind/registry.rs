@@ -187,7 +187,7 @@ impl<P: Send + 'static> RegistryBuilder<P> {
             run,
             look: Arc::new(|effect, ports| Box::pin(K::look(effect, ports))),
         };
-        assert!(!(entry.policy.encrypt && !K::SEQUENCE.by.is_empty()), "{} encrypts its args, and shows the sequence they name", K::KIND);
+        assert!(!entry.policy.encrypt || K::SEQUENCE.by.is_empty(), "{} encrypts its args, and shows the sequence they name", K::KIND);
         let effects = K::policy().effects;
         assert!(
             effects.call_within <= CALLS_MAX && effects.start_within + effects.call_within <= RESOLVED_WITHIN,

@@ -201,6 +201,33 @@ const FEATURES: &[Feature] = &[
         "schema checked at start",
         &["schema::a_newer_schema_is_refused_unless_it_only_adds", "schema::a_schema_that_is_older_or_was_changed_is_refused"],
     ),
+    feature(
+        "args encrypted per kind, rotation",
+        &[
+            "encryption::nothing_stored_or_said_holds_what_the_handler_sees",
+            "encryption::without_the_key_a_job_waits_and_uses_no_attempt",
+            "encryption::what_was_changed_or_moved_kills_its_job_with_a_finding",
+            "encryption::the_same_key_and_content_is_the_first_job_also_after_a_rotation",
+            "encryption::a_rotation_under_load_ends_with_no_job_that_needs_the_old_key",
+        ],
+    ),
+    feature(
+        "retention by class, keys stay taken",
+        &[
+            "retention::an_ended_job_is_kept_as_its_kind_says",
+            "retention::what_was_kept_for_long_enough_is_forgotten_with_what_belongs_to_it",
+            "retention::a_key_stays_taken_when_its_job_is_forgotten",
+        ],
+    ),
+    Feature {
+        name: "the archive in partitions by id",
+        needs: Some(Capability::Partitions),
+        tests: &[
+            "retention::a_partition_goes_when_nothing_in_it_must_stay",
+            "retention::only_partitions_past_their_retention_can_be_dropped",
+            "retention::one_job_is_read_from_few_partitions",
+        ],
+    },
     Feature {
         name: "a second wall between tenants",
         needs: Some(Capability::RowSecurity),

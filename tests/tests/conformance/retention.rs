@@ -421,6 +421,7 @@ async fn one_job_is_read_from_few_partitions() {
 async fn on_postgres(test: impl AsyncFn(&TestStore)) {
     if Kind::selected().contains(&Kind::Postgres) {
         test(&TestStore::start(Kind::Postgres).await.expect("a store")).await;
+        clawr_tests::evidence::keep(Kind::Postgres);
     }
 }
 

@@ -5,13 +5,13 @@ use clawr_domain::audit::{Actor, Event, Stamp, record};
 use clawr_engine::liveness::{DEAD_AFTER, Rescuer};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How often the rescuer looks.
 const RESCUE_EVERY: Duration = Duration::from_secs(1);
-/// Where dead entries make its looks slow it may rest for ten times as long, up to this.
-const RESCUE_REST_MAX: Duration = Duration::from_secs(3);
+/// A duty whose looks are slow, as under an old snapshot that keeps dead entries, rests for ten times as long, up to this.
+const REST_MAX: Duration = Duration::from_secs(3);
 /// How often the clock is compared with the store's.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
 /// How often cancels of running jobs are looked for.
@@ -49,27 +49,33 @@ type Work = fn(Arc<Shared>) -> futures::future::BoxFuture<'static, anyhow::Resul
 
 async fn periodic(every: Duration, shared: Arc<Shared>, mut stop: watch::Receiver<bool>, work: Work) {
     while !*stop.borrow() {
+        let started = Instant::now();
         if let Err(error) = work(shared.clone()).await {
             tracing::warn!("a duty failed and will run again: {error:#}");
         }
         tokio::select! {
-            () = tokio::time::sleep(every) => {}
+            () = tokio::time::sleep(rest(every, started.elapsed())) => {}
             _ = stop.wait_for(|s| *s) => {}
         }
     }
+}
+
+/// How long after a pass that took so long the next one begins.
+fn rest(every: Duration, took: Duration) -> Duration {
+    (took * 10).clamp(every, every.max(REST_MAX))
 }
 
 async fn rescue(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let host = shared.host();
     let mut rescuer = Rescuer::new(shared.queue.clone(), &host, DEAD_AFTER);
     while !*stop.borrow() {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         rescuer.known_as(shared.worker_id());
         if let Err(error) = rescuer.pass().await {
             tracing::warn!("failed to look for dead workers: {error}");
         }
         tokio::select! {
-            () = tokio::time::sleep((started.elapsed() * 10).clamp(RESCUE_EVERY, RESCUE_REST_MAX)) => {}
+            () = tokio::time::sleep(rest(RESCUE_EVERY, started.elapsed())) => {}
             _ = stop.wait_for(|s| *s) => {}
         }
     }

@@ -1,6 +1,6 @@
-//! The empty side and the full one take turns: so many jobs come, claims are timed one by one, the rest is drained by workers.
-//! The best round of each side is compared: what else the machine does makes rounds slower, never faster. A figure that misses
-//! gets more rounds, because chance evens out and a slow claim does not.
+//! The empty side and the full one take turns: so many jobs come, claims are timed one by one, now here and now there, and the
+//! rest is drained by workers. Of the claims all are counted, of the drains the best: what else the machine does makes them
+//! slower, never faster. A figure that misses gets more rounds, because chance evens out and a slow claim does not.
 
 use super::{FLOORS, Side, stop};
 use crate::bench::report::{Report, misses};
@@ -24,70 +24,84 @@ const CLAIMED: i64 = 50;
 const FROM: u64 = 4_000;
 const TO: u64 = 26_000;
 
-/// What one side took in a round.
-#[derive(Clone, Copy)]
+/// What one side took so far.
+#[derive(Default)]
 struct Figures {
-    claim_p99_ms: f64,
+    claims: Vec<Duration>,
     drain_per_s: f64,
+}
+
+impl Figures {
+    fn claim_p99_ms(&self) -> f64 {
+        let mut claims = self.claims.clone();
+        claims.sort_unstable();
+        claims[(claims.len() * 99 / 100).min(claims.len() - 1)].as_secs_f64() * 1e3
+    }
 }
 
 /// Rounds until the figures hold, or there were enough.
 pub async fn run(empty: &Side, full: &Side, report: &mut Report) -> anyhow::Result<()> {
-    let (mut of_empty, mut of_full) = (Vec::new(), Vec::new());
-    loop {
-        of_empty.push(round(empty).await?);
-        of_full.push(round(full).await?);
-        let figures = compared(&of_empty, &of_full);
+    let (mut of_empty, mut of_full) = (Figures::default(), Figures::default());
+    for rounds in 1..=ROUNDS_MAX {
+        claims((empty, &mut of_empty), (full, &mut of_full)).await?;
+        for (side, figures) in [(empty, &mut of_empty), (full, &mut of_full)] {
+            figures.drain_per_s = figures.drain_per_s.max(drain(side).await?);
+        }
+        let figures = compared(rounds, &of_empty, &of_full);
         let value = |name: &str| figures.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
-        let holds = misses(value, &FLOORS).is_empty();
-        if (of_empty.len() >= ROUNDS_MIN && holds) || of_empty.len() == ROUNDS_MAX {
+        if (rounds >= ROUNDS_MIN && misses(value, &FLOORS).is_empty()) || rounds == ROUNDS_MAX {
             figures.iter().for_each(|(name, value)| report.figure(name, *value));
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
-fn compared(empty: &[Figures], full: &[Figures]) -> Vec<(&'static str, f64)> {
-    let fastest = |all: &[Figures]| all.iter().map(|f| f.claim_p99_ms).fold(f64::INFINITY, f64::min);
-    let most = |all: &[Figures]| all.iter().map(|f| f.drain_per_s).fold(0.0, f64::max);
-    let (claims, drains) = ((fastest(empty), fastest(full)), (most(empty), most(full)));
-    vec![
-        ("rounds", empty.len() as f64),
+fn compared(rounds: usize, empty: &Figures, full: &Figures) -> [(&'static str, f64); 7] {
+    let claims = (empty.claim_p99_ms(), full.claim_p99_ms());
+    [
+        ("rounds", rounds as f64),
         ("claim_p99_empty_ms", claims.0),
         ("claim_p99_full_ms", claims.1),
         ("claim_p99_ratio", claims.1 / claims.0),
-        ("drain_empty_per_s", drains.0),
-        ("drain_full_per_s", drains.1),
-        ("drain_ratio", drains.1 / drains.0),
+        ("drain_empty_per_s", empty.drain_per_s),
+        ("drain_full_per_s", full.drain_per_s),
+        ("drain_ratio", full.drain_per_s / empty.drain_per_s),
     ]
 }
 
-async fn round(side: &Side) -> anyhow::Result<Figures> {
-    side.filler.more(JOBS).await?;
-    side.filler.tidy_jobs().await?;
-    let claim_p99_ms = claims(side).await?;
-    Ok(Figures { claim_p99_ms, drain_per_s: drain(side).await? })
+/// Claims of one worker on each side by turns.
+async fn claims(empty: (&Side, &mut Figures), full: (&Side, &mut Figures)) -> anyhow::Result<()> {
+    let mut sides = Vec::new();
+    for (side, figures) in [empty, full] {
+        side.filler.more(JOBS).await?;
+        side.filler.tidy_jobs().await?;
+        let id = new_id("wkr", side.queue.clock());
+        let who = Identity { id: id.clone(), name: "bench".into(), host: "bench".into(), pid: 1, pid_start: "1".into() };
+        side.queue.register_worker(&who, crate::compose::VERSION, "", &[]).await?;
+        let claimer = Claimer::new(side.queue.clone(), queue::QUEUES[0], &[format!("{}:1", noop::KIND)]);
+        sides.push((side, figures, id, claimer));
+    }
+    for _ in 0..CLAIMS {
+        for (side, figures, id, claimer) in &mut sides {
+            figures.claims.push(claim(side, id, claimer).await?);
+        }
+    }
+    for (side, _, id, _) in sides {
+        side.queue.stop_worker(&id).await?;
+    }
+    Ok(())
 }
 
-/// The 99th percentile of the time one claim takes; what it took is completed before the next.
-async fn claims(side: &Side) -> anyhow::Result<f64> {
-    let queue = &side.queue;
-    let id = new_id("wkr", queue.clock());
-    let who = Identity { id: id.clone(), name: "bench".into(), host: "bench".into(), pid: 1, pid_start: "1".into() };
-    queue.register_worker(&who, crate::compose::VERSION, "", &[]).await?;
-    let mut claimer = Claimer::new(queue.clone(), queue::QUEUES[0], &[format!("{}:1", noop::KIND)]);
-    let mut times = Vec::with_capacity(CLAIMS);
-    for _ in 0..CLAIMS {
-        let started = Instant::now();
-        let claimed = claimer.claim(&id, CLAIMED).await?;
-        times.push(started.elapsed());
-        anyhow::ensure!(!claimed.is_empty(), "no job was left to claim");
-        let settled: Vec<Settled> = claimed.into_iter().map(completed).collect();
-        outcome::commit(queue.db(), queue.clock(), &settled).await?;
-    }
-    queue.stop_worker(&id).await?;
-    times.sort_unstable();
-    Ok(times[(times.len() * 99 / 100).min(times.len() - 1)].as_secs_f64() * 1e3)
+/// How long one claim takes; what it took is completed before the next.
+async fn claim(side: &Side, worker: &str, claimer: &mut Claimer) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    let claimed = claimer.claim(worker, CLAIMED).await?;
+    let took = started.elapsed();
+    anyhow::ensure!(!claimed.is_empty(), "no job was left to claim");
+    let settled: Vec<Settled> = claimed.into_iter().map(completed).collect();
+    outcome::commit(side.queue.db(), side.queue.clock(), &settled).await?;
+    Ok(took)
 }
 
 fn completed(job: Claimed) -> Settled {

@@ -74,7 +74,11 @@ impl RandomLimit {
         let new = if self.every_us == 0 { running(what, value, self.cap) } else { rate(what, value, self.cap, self.every_us) };
         let measure = if self.windowed && self.every_us > 0 { limits::Measure::Window } else { new.measure };
         let made = queue.limit(limits::NewLimit { per: self.per, until, measure, ..new }).await.expect("limit");
-        let holders = if self.per == limits::Per::Key { KEYS } else { TENANTS };
+        let holders: &[&str] = match self.per {
+            limits::Per::All => &[""],
+            limits::Per::Tenant => &TENANTS,
+            limits::Per::Key => &KEYS[1..],
+        };
         for (holder, ahead) in holders.iter().zip(&self.spent).filter(|_| self.every_us > 0) {
             let text = match measure {
                 limits::Measure::Window => format!(

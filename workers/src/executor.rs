@@ -74,9 +74,13 @@ async fn stopped(handler: &mut Handler, asked: Stop, mut stop: StopSignal, withi
 }
 
 impl Executor {
+    /// Knows of a claimed job until the hold is dropped.
+    pub(crate) fn hold(&self, job: &Claimed) -> Hold {
+        self.held.hold(&job.id)
+    }
+
     /// Runs one job to a durable end of this attempt. Returns when the store has answered.
-    pub async fn execute(&self, job: Claimed) {
-        let hold = self.held.hold(&job.id);
+    pub async fn execute(&self, job: Claimed, hold: Hold) {
         let mut job = Arc::new(job);
         loop {
             let settled = self.sealed(self.attempt(&job, &hold).await);

@@ -24,7 +24,7 @@ pub(crate) async fn run_pool(name: &str, inbox: mpsc::Receiver<Claim>, executor:
     let handler = move |claim: Claim| {
         let executor = executor.clone();
         async move {
-            executor.execute(claim.job).await;
+            executor.execute(claim.job, claim.hold).await;
             drop(claim.slot);
         }
     };

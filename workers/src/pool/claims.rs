@@ -5,6 +5,7 @@
 //! a database went away: it reports, waits and asks again.
 
 use crate::executor::Executor;
+use crate::held::Hold;
 use crate::process::Shared;
 use clawr_engine::backoff::{Backoff, random_below};
 use clawr_engine::claim::Claimer;
@@ -24,9 +25,10 @@ const GATHER: Duration = Duration::from_millis(4);
 /// How often the store is asked for jobs that run under our name and that we do not know.
 const ADOPT_EVERY: Duration = Duration::from_secs(10);
 
-/// A claimed job with its slot.
+/// A claimed job with its slot, held from now on.
 pub(crate) struct Claim {
     pub job: Claimed,
+    pub hold: Hold,
     pub slot: OwnedSemaphorePermit,
 }
 
@@ -97,12 +99,20 @@ impl ClaimStream {
     }
 
     async fn hand_out(&self, claimed: Vec<Claimed>, slots: &mut OwnedSemaphorePermit) {
-        for job in claimed {
+        // known before any of them waits for its turn: what nobody here knows of is taken for a claim whose reply was lost
+        let claimed: Vec<(Claimed, Hold)> = claimed
+            .into_iter()
+            .map(|job| {
+                let hold = self.executor.hold(&job);
+                (job, hold)
+            })
+            .collect();
+        for (job, hold) in claimed {
             let Some(slot) = slots.split(1) else {
                 self.executor.give_back(job).await;
                 continue;
             };
-            if let Err(mpsc::error::SendError(claim)) = self.out.send(Claim { job, slot }).await {
+            if let Err(mpsc::error::SendError(claim)) = self.out.send(Claim { job, hold, slot }).await {
                 self.executor.give_back(claim.job).await;
             }
         }

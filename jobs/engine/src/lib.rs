@@ -3,7 +3,8 @@
 //! In reading order: [`db`] (statements and atomic commits), [`clock`], [`ids`], [`kind`] (what can be run),
 //! [`job`] (what is stored), [`enqueue`], [`claim`], [`outcome`], [`wait`] (signals and timers), [`group`] (children and
 //! callbacks), [`checkpoint`], [`sequence`] (one after the other), [`liveness`], [`manage`] (operators' acts), [`retention`], [`pauses`],
-//! [`limits`], [`shares`], [`seal`] (args that only handlers see), [`explain`] (why a job does not run).
+//! [`limits`], [`shares`], [`seal`] (args that only handlers see), [`explain`] (why a job does not run),
+//! [`schedule`] (when is it time?).
 
 pub mod backoff;
 pub mod checkpoint;
@@ -28,6 +29,7 @@ pub mod outcome;
 pub mod pauses;
 pub mod queue;
 pub mod retention;
+pub mod schedule;
 pub mod seal;
 pub mod sequence;
 pub mod shares;

@@ -1,5 +1,6 @@
 //! `bench`: what this machine can do, measured on a scratch store; figures are told with what they must be judged by.
 
+mod cron;
 mod flat;
 mod http;
 mod intake;
@@ -16,7 +17,7 @@ use crate::exit::Exit;
 use crate::out::say;
 use clap::{Args, Subcommand};
 use clawr_engine::db::Engine;
-use report::Report;
+use report::{Floor, Report};
 use scratch::Scratch;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ Examples:
   clawr bench queue --store postgres://me@127.0.0.1/scratch  in its schema clawr_bench
   clawr bench intake --seconds 30 --check                    exit 1 if a floor is missed
   clawr bench shares --check                                 is a crowd kept from crowding others out?
+  clawr bench cron --check                                   how long is the next occurrence looked for?
   clawr bench flat --hold-snapshot 10m --store postgres://me@127.0.0.1/scratch";
 
 /// Arguments of `bench`.
@@ -70,6 +72,12 @@ enum BenchCommand {
         /// For how long, looked at minute by minute
         #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
         seconds: u64,
+    },
+    /// How long it takes to find the next occurrence of a schedule; no store is used
+    Cron {
+        /// How often all expressions are gone through
+        #[arg(long, default_value_t = 5, value_parser = some)]
+        rounds: usize,
     },
     /// Settlement reports taken in per second, signed, over HTTP, with workers posting them
     Intake {
@@ -116,10 +124,14 @@ fn some(text: &str) -> Result<usize, String> {
 
 /// Runs it.
 pub async fn run(args: BenchArgs, context: &Context) -> anyhow::Result<Exit> {
+    let mut report = Report::new(context.out.is_json());
+    if let BenchCommand::Cron { rounds } = args.command {
+        cron::run(rounds, &mut report)?;
+        return conclude(&report, "cron", "none", cron::floors(), args.check, context);
+    }
     let scratch = Scratch::make(context, args.store.as_deref())?;
     let house = scratch.open().await?;
     let engine = house.db.engine();
-    let mut report = Report::new(context.out.is_json());
     let (name, floors) = match args.command {
         BenchCommand::Queue { jobs, enqueue_secs, pickups } => {
             let plan = queue::Plan { jobs, enqueue_secs, pickups };
@@ -134,6 +146,7 @@ pub async fn run(args: BenchArgs, context: &Context) -> anyhow::Result<Exit> {
             shares::run(&house.queue, &scratch.config.store, ready, seconds, &mut report).await?;
             ("shares", shares::floors().to_vec())
         }
+        BenchCommand::Cron { .. } => unreachable!("it was run without a store"),
         BenchCommand::Intake { seconds, connections } => {
             intake::run(&house, &scratch, seconds, connections, &mut report).await?;
             ("intake", intake::floors().to_vec())
@@ -146,8 +159,13 @@ pub async fn run(args: BenchArgs, context: &Context) -> anyhow::Result<Exit> {
         }
     };
     house.db.close().await;
-    context.out.json(&report.json(name, &scratch.config.store.url.to_string()))?;
-    let misses = report.misses(&floors);
+    conclude(&report, name, &scratch.config.store.url.to_string(), &floors, args.check, context)
+}
+
+/// Tells the figures; with `check` a missed floor fails.
+fn conclude(report: &Report, name: &str, store: &str, floors: &[Floor], check: bool, context: &Context) -> anyhow::Result<Exit> {
+    context.out.json(&report.json(name, store))?;
+    let misses = report.misses(floors);
     misses.iter().for_each(|miss| say(&format!("below the floor: {miss}")));
-    Ok(if args.check && !misses.is_empty() { Exit::Failed } else { Exit::Done })
+    Ok(if check && !misses.is_empty() { Exit::Failed } else { Exit::Done })
 }

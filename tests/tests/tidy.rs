@@ -523,6 +523,19 @@ fn the_demo_plays_the_recorded_reports() {
 }
 
 #[test]
+fn the_bench_of_cron_takes_the_recorded_expressions() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let recorded = [read("tests/fixtures/cron/vixie.jsonl"), read("tests/fixtures/cron/dst.jsonl")].concat();
+    let expected = recorded.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        let text = |name: &str| line[name].as_str();
+        format!("{} {} {}", text("zone").unwrap_or("UTC"), text("start").expect("start"), text("expr").expect("expr"))
+    });
+    let bench = read("ops/src/bench/cron/expressions.txt");
+    assert!(bench.lines().eq(expected), "ops/src/bench/cron/expressions.txt is not what tests/fixtures/cron has");
+}
+
+#[test]
 fn the_walk_sees_the_tree() {
     let tree = tree();
     for file in ["Cargo.toml", "ops/test", "ops/src/main.rs", "tests/tests/tidy.rs", "tests/Cargo.toml"] {

@@ -307,6 +307,12 @@ pub fn bench_shares(system: &System) -> anyhow::Result<()> {
     Ok(())
 }
 
+pub fn bench_cron(system: &System) -> anyhow::Result<()> {
+    let report = system.json("bench cron", &["--rounds", "1"])?;
+    ensure!(report["figures"]["next_us_median"].as_f64() > Some(0.0) && report["settings"]["expressions"] == "2000", "{report}");
+    Ok(())
+}
+
 pub fn completions(system: &System) -> anyhow::Result<()> {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = system.text(&["completions", shell])?;

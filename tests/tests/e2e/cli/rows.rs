@@ -111,6 +111,7 @@ pub const ROWS: &[Row] = &[
     row("bench queue", acts::bench_queue, "bench queue --jobs 0", 2, "invalid value '0' for '--jobs <JOBS>'"),
     row("bench limits", acts::bench_limits, "bench limits --jobs many", 2, "invalid value 'many' for '--jobs <JOBS>'"),
     row("bench shares", acts::bench_shares, "bench shares --seconds 0", 2, "invalid value '0' for '--seconds <SECONDS>'"),
+    row("bench cron", acts::bench_cron, "bench cron --rounds 0", 2, "invalid value '0' for '--rounds <ROUNDS>'"),
     row("bench intake", acts::bench_intake, "bench intake --store mysql://x/y", 2, "unknown store URL mysql://x/y"),
     row("completions", acts::completions, "completions korn", 2, "invalid value 'korn' for '<SHELL>'"),
     row("man", acts::man, "man jobs", 2, "unexpected argument 'jobs'"),

@@ -2,6 +2,7 @@
 
 use super::system::System;
 use anyhow::{Context as _, ensure};
+use clawr_tests::stores::{Kind, TestStore};
 use serde_json::{Value as Json, json};
 
 /// Acts, and is seen to have acted.
@@ -298,6 +299,19 @@ pub fn bench_intake(system: &System) -> anyhow::Result<()> {
 pub fn bench_limits(system: &System) -> anyhow::Result<()> {
     let report = system.json("bench limits", &["--jobs", "20"])?;
     ensure!(report["figures"]["drain_under_limits_per_s"].as_f64() > Some(0.0), "{report}");
+    Ok(())
+}
+
+/// Fills a Postgres; with stores chosen by hand and none among them it is seen to ask for one.
+pub fn bench_flat(system: &System) -> anyhow::Result<()> {
+    if !Kind::fast().contains(&Kind::Postgres) {
+        return Ok(());
+    }
+    let store = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(TestStore::start(Kind::Postgres)))?;
+    let few = ["--ready", "1000", "--scheduled", "100", "--archived", "1000", "--hold-snapshot", "0s"];
+    let url = store.config.url.to_string();
+    let report = system.json("bench flat", &[&["--store", url.as_str()], few.as_slice()].concat())?;
+    ensure!(report["figures"]["drain_ratio"].as_f64() > Some(0.0), "{report}");
     Ok(())
 }
 

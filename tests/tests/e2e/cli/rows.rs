@@ -109,6 +109,7 @@ pub const ROWS: &[Row] = &[
     row("audit verify", acts::audit_verify, "audit verify", 1, "findings"),
     row("health", acts::health, "health --url http://127.0.0.1:1", 69, "no answer from http://127.0.0.1:1/"),
     row("bench queue", acts::bench_queue, "bench queue --jobs 0", 2, "invalid value '0' for '--jobs <JOBS>'"),
+    row("bench flat", acts::bench_flat, "bench flat --hold-snapshot long", 2, "must be a time like 90s or 10m"),
     row("bench limits", acts::bench_limits, "bench limits --jobs many", 2, "invalid value 'many' for '--jobs <JOBS>'"),
     row("bench shares", acts::bench_shares, "bench shares --seconds 0", 2, "invalid value '0' for '--seconds <SECONDS>'"),
     row("bench cron", acts::bench_cron, "bench cron --rounds 0", 2, "invalid value '0' for '--rounds <ROUNDS>'"),

@@ -58,6 +58,13 @@ enum BenchCommand {
         #[arg(long, default_value_t = 200, value_parser = some)]
         pickups: usize,
     },
+    /// One drain of what is there: `queue` runs it as a process of its own, so that memory is that of a worker
+    #[command(hide = true)]
+    Drain {
+        /// How many are there
+        #[arg(long, value_parser = some)]
+        jobs: usize,
+    },
     /// What limits and shares cost, each against the same drain without them
     Limits {
         /// Jobs of each drain
@@ -135,8 +142,13 @@ pub async fn run(args: BenchArgs, context: &Context) -> anyhow::Result<Exit> {
     let (name, floors) = match args.command {
         BenchCommand::Queue { jobs, enqueue_secs, pickups } => {
             let plan = queue::Plan { jobs, enqueue_secs, pickups };
-            queue::run(&house.queue, &scratch.config.store, scratch.folder(), &plan, &mut report).await?;
+            let store = args.store.clone().unwrap_or_else(|| scratch.config.store.url.to_string());
+            queue::run(&house.queue, &scratch.config.store, &store, scratch.folder(), &plan, &mut report).await?;
             ("queue", queue::floors(engine).to_vec())
+        }
+        BenchCommand::Drain { jobs } => {
+            queue::drain(&house.queue, &scratch.config.store, jobs, &mut report).await?;
+            ("drain", Vec::new())
         }
         BenchCommand::Limits { jobs } => {
             limits::run(&house.queue, &scratch.config.store, jobs, &mut report).await?;

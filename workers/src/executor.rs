@@ -89,7 +89,7 @@ impl Executor {
             let Some(refusal) = self.commit(settled).await else { return };
             match self.next(&job, &refusal) {
                 Next::Again(rerun) => job = Arc::from(rerun),
-                Next::Settle(settled) => return self.commit_last(forgetting(self.with_findings(*settled, &hold), true)).await,
+                Next::Settle(settled) => return Box::pin(self.commit_last(forgetting(self.with_findings(*settled, &hold), true))).await,
             }
         }
     }
@@ -208,7 +208,8 @@ impl Executor {
     /// The lease is lost, or the outcome was applied before: both mean drop it. A lease that still holds was refused for an
     /// effect nobody here knows to be open.
     async fn lost(&self, job: &Claimed) -> Option<DbError> {
-        match outcome::still_held(self.queue.db(), job).await {
+        // in a box: thousands of jobs are in flight at once, each with room for all that may happen to it
+        match Box::pin(outcome::still_held(self.queue.db(), job)).await {
             Ok(true) => Some(DbError::Guard(EFFECT_OPEN.into())),
             Ok(false) => {
                 tracing::warn!(job = job.id, kind = job.kind, "the lease was lost; nothing was changed");
@@ -229,11 +230,17 @@ impl Executor {
         }
     }
 
+    /// A store quotes what it refuses, so nothing of a kind that encrypts.
+    fn told(&self, job: &Claimed, error: &DbError) -> String {
+        let is_silent = self.registry.get(&job.kind).is_none_or(|entry| entry.policy.encrypt);
+        if is_silent { "the store refused it; a kind that encrypts does not tell why".into() } else { error.to_string() }
+    }
+
     /// What a refused outcome means.
     fn next(&self, job: &Arc<Claimed>, error: &DbError) -> Next {
         let name = match error {
             DbError::Guard(name) | DbError::Unique(name) => name.as_str(),
-            _ => return Next::Settle(Box::new(self.at(job).dead("refused", &error.to_string()))),
+            _ => return Next::Settle(Box::new(self.at(job).dead("refused", &self.told(job, error)))),
         };
         if name == EFFECT_OPEN {
             return Next::Settle(Box::new(self.at(job).stay(State::Held, job.run_at, -1, HELD_FOR_EFFECTS)));
@@ -247,7 +254,7 @@ impl Executor {
         let outcome = self.registry.get(&job.kind).and_then(|entry| (entry.on_refused)(name));
         Next::Settle(Box::new(match outcome {
             Some(outcome) => self.at(job).finished(Finish::as_outcome(outcome)),
-            None => self.at(job).dead(&format!("refused:{name}"), &error.to_string()),
+            None => self.at(job).dead(&format!("refused:{name}"), &self.told(job, error)),
         }))
     }
 }

@@ -37,6 +37,9 @@ const FULL_SCAN_MAX: Duration = Duration::from_secs(30);
 
 /// Tokens of a rate limit are looked for at most this often, microseconds.
 const TOKEN_US: i64 = 5_000;
+/// So many jobs are looked at where those that come first found no room under a rate: they weigh more than is left, and whoever
+/// counts by other keys must not wait behind them.
+const LOOK_MAX: i64 = 10_000;
 /// One claim of a shared queue goes round the ring at most so often.
 const LAPS_MAX: usize = 8;
 
@@ -68,10 +71,14 @@ impl Claimer {
         if let Some(share) = self.heed.shares.clone() {
             return self.claim_in_turns(worker, limit, &share).await;
         }
-        let full = self.last_full.is_none_or(|at| at.elapsed() >= self.full_every);
+        // a rate that lets nothing light overtake does so from the lowest rank on: a watermark would hide who waits
+        let full = self.heed.starts() || self.last_full.is_none_or(|at| at.elapsed() >= self.full_every);
         let from = if full { i64::MIN / 2_000 } else { self.watermark };
         let started = Instant::now();
-        let claimed = self.scan(worker, limit, from).await?;
+        let mut claimed = self.scan(worker, limit, from, limit).await?;
+        if claimed.is_empty() && self.heed.starts() {
+            claimed = self.scan(worker, limit, from, LOOK_MAX).await?;
+        }
         if full {
             self.full_every = (started.elapsed() * FULL_SCAN_SHARE).clamp(FULL_SCAN, FULL_SCAN_MAX);
         }
@@ -89,11 +96,12 @@ impl Claimer {
     /// Goes round the ring until the claim is full or a whole lap found nothing. Once something is claimed, an error waits for the
     /// next claim: what is claimed must be run.
     async fn claim_in_turns(&mut self, worker: &str, limit: i64, share: &Share) -> Result<Vec<Claimed>, DbError> {
-        let mut claimed: Vec<Claimed> = Vec::new();
+        let (mut claimed, mut looks_deep) = (Vec::<Claimed>::new(), false);
         for _ in 0..LAPS_MAX {
             let wanted = limit - i64::try_from(claimed.len()).unwrap_or(limit);
             let (is_whole_lap, quantum) = (self.ring.is_at_start(), self.ring.quantum(wanted));
-            let took = match self.take_turns(worker, wanted, quantum).await {
+            let look = if looks_deep { LOOK_MAX } else { wanted };
+            let took = match self.take_turns(worker, wanted, quantum, look).await {
                 Ok(took) => took,
                 Err(error) if claimed.is_empty() => return Err(error),
                 Err(error) => {
@@ -107,9 +115,10 @@ impl Claimer {
             self.ring.advance(&by_tenant, wanted, quantum, share);
             let found = i64::try_from(took.len()).unwrap_or(0);
             claimed.extend(took);
-            if found >= wanted || (found == 0 && is_whole_lap) {
+            if found >= wanted || (found == 0 && is_whole_lap && (looks_deep || !self.heed.starts())) {
                 break;
             }
+            looks_deep = found == 0 && is_whole_lap;
         }
         Ok(claimed)
     }
@@ -142,7 +151,7 @@ impl Claimer {
 
     /// When a rate lets the job start that comes first: lighter ones do not overtake it. `None` if none concerns this queue.
     async fn room_at(&self) -> Result<Option<i64>, DbError> {
-        if !(self.heed.rates || self.heed.windows) {
+        if !self.heed.starts() {
             return Ok(None);
         }
         let now = self.queue.clock.now();
@@ -153,10 +162,10 @@ impl Claimer {
         Ok(ours.filter(|used| !used.has_room(units)).map(|used| used.room_at(units)).min())
     }
 
-    async fn scan(&self, worker: &str, limit: i64, from: i64) -> Result<Vec<Claimed>, DbError> {
-        let now = self.queue.clock.now();
-        let (op, sql) = (new_op(), if self.heed.limits { &LIMITED } else { &CLAIM });
-        let claim = sql.with([
+    /// `look`: how many jobs at most are looked at where limits may refuse some.
+    async fn scan(&self, worker: &str, limit: i64, from: i64, look: i64) -> Result<Vec<Claimed>, DbError> {
+        let (now, op) = (self.queue.clock.now(), new_op());
+        let mut claim = if self.heed.limits { &LIMITED } else { &CLAIM }.with([
             self.name.as_str().into(),
             self.runnable.as_str().into(),
             now.into(),
@@ -166,10 +175,13 @@ impl Claimer {
             op.as_str().into(),
             worker.into(),
         ]);
+        if self.heed.limits {
+            claim = claim.and(look.into());
+        }
         self.commit(claim, &op, now, worker).await
     }
 
-    async fn take_turns(&self, worker: &str, limit: i64, quantum: i64) -> Result<Vec<Claimed>, DbError> {
+    async fn take_turns(&self, worker: &str, limit: i64, quantum: i64, look: i64) -> Result<Vec<Claimed>, DbError> {
         let (now, op, (from, taken)) = (self.queue.clock.now(), new_op(), self.ring.place());
         let claim = SHARED.with([
             self.name.as_str().into(),
@@ -182,6 +194,7 @@ impl Claimer {
             worker.into(),
             quantum.into(),
             taken.into(),
+            look.into(),
         ]);
         self.commit(claim, &op, now, worker).await
     }

@@ -62,6 +62,13 @@ pub(crate) struct Heed {
     pub shares: Option<Arc<shares::Share>>,
 }
 
+impl Heed {
+    /// Whether what starts is limited.
+    pub fn starts(&self) -> bool {
+        self.rates || self.windows
+    }
+}
+
 impl Queue {
     /// Limits; what is limited already keeps its id and its beginning. A limit with an end goes back to what was before it.
     pub async fn limit(&self, new: NewLimit) -> Result<Limit, DbError> {
@@ -165,10 +172,13 @@ impl Queue {
 
     /// Forgets starts that no window of today holds.
     async fn prune_starts(&self, limits: &[Limit]) -> Result<(), DbError> {
-        if limits.iter().any(|limit| limit.measure == Measure::Window || limit.then_measure == Measure::Window) {
-            let longest = limits.iter().map(|limit| limit.every_us.max(limit.then_every_us)).max().unwrap_or(EVERY_MAX_US);
-            let prune = PRUNE_STARTS.with([(self.clock.now() - 2 * longest).into()]);
-            self.db.commit(&Scope::System, vec![prune]).await?;
+        let windows = limits.iter().filter(|limit| limit.measure == Measure::Window || limit.then_measure == Measure::Window);
+        let now = self.clock.now();
+        let prune: Vec<_> = windows
+            .map(|limit| PRUNE_STARTS.with([limit.id.as_str().into(), (now - 2 * limit.every_us.max(limit.then_every_us)).into()]))
+            .collect();
+        if !prune.is_empty() {
+            self.db.commit(&Scope::System, prune).await?;
         }
         Ok(())
     }

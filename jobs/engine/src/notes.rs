@@ -103,7 +103,8 @@ impl Notes {
         if commit.is_empty() {
             return Ok(());
         }
-        let kept = self.inner.queue.db().commit(&Scope::System, commit).await;
+        // in a box: most jobs say nothing, and each that is in flight has room for this
+        let kept = Box::pin(self.inner.queue.db().commit(&Scope::System, commit)).await;
         if kept.is_err() {
             let mut said = self.said();
             said.progress = said.progress.take().or(progress);

@@ -34,7 +34,7 @@ pub struct Plan {
 }
 
 /// Runs every part; the store must be a scratch one.
-pub async fn run(queue: &Queue, store: &DbConfig, folder: &Path, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+pub async fn run(queue: &Queue, store: &DbConfig, url: &str, folder: &Path, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     refuse_a_store_in_use(queue).await?;
     for (name, value) in queue.db().settings().await? {
         report.setting(&name, &value);
@@ -42,7 +42,7 @@ pub async fn run(queue: &Queue, store: &DbConfig, folder: &Path, plan: &Plan, re
     report.figure("fsync_per_s", measure::fsync_rate(folder, Duration::from_secs(1))?);
     report.figure("bare_commits_per_s", measure::commit_rate(queue, Duration::from_secs(1)).await?);
     bulk(queue, plan, report).await?;
-    drain(queue, store, plan, report).await?;
+    drain_apart(url, plan.jobs, report).await?;
     enqueue(queue, store, plan, report).await?;
     pickup(queue, store, plan, report).await
 }
@@ -93,19 +93,34 @@ async fn insert(queue: &Queue, jobs: usize, key: bool) -> anyhow::Result<f64> {
     Ok(jobs as f64 / started.elapsed().as_secs_f64())
 }
 
-async fn drain(queue: &Queue, store: &DbConfig, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+/// Drains in a process of its own: its memory is that of a worker, and not of what made the jobs.
+async fn drain_apart(url: &str, jobs: usize, report: &mut Report) -> anyhow::Result<()> {
+    let jobs = jobs.to_string();
+    let mut drain = tokio::process::Command::new(std::env::current_exe()?);
+    drain.args(["bench", "drain", "--json", "--jobs", &jobs, "--store", url]).kill_on_drop(true).stderr(std::process::Stdio::inherit());
+    let out = drain.output().await?;
+    anyhow::ensure!(out.status.success(), "the process that drains ended with {}", out.status);
+    let told: serde_json::Value = serde_json::from_slice(&out.stdout).context("failed to read what the process that drains tells")?;
+    for (name, value) in told["figures"].as_object().into_iter().flatten() {
+        report.figure(name, value.as_f64().context("a figure")?);
+    }
+    Ok(())
+}
+
+/// One drain of `jobs` jobs that are there.
+pub(super) async fn drain(queue: &Queue, store: &DbConfig, jobs: usize, report: &mut Report) -> anyhow::Result<()> {
     let (cpu, sent, started) = (Cpu::now(), queue.db().sent(), Instant::now());
     let done = noop::done();
     forget_peak_memory();
     let process = start(queue, store, SLOTS, None).await?;
-    while noop::done() - done < plan.jobs as u64 {
+    while noop::done() - done < jobs as u64 {
         anyhow::ensure!(started.elapsed() < Duration::from_secs(600), "not drained within ten minutes");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     wait_until_empty(queue).await?;
     let seconds = started.elapsed().as_secs_f64();
     let statements = queue.db().sent().1 - sent.1;
-    let jobs = plan.jobs as f64;
+    let jobs = jobs as f64;
     report.figure("drain_per_s", jobs / seconds);
     report.figure("drain_store_cpu_us_per_job", cpu.store_us_since() / jobs);
     report.figure("drain_own_cpu_us_per_job", cpu.own_us_since() / jobs);

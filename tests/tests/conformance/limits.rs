@@ -9,6 +9,7 @@ use clawr_engine::limits::{Measure, NewLimit, Per, What};
 use clawr_engine::liveness::Rescuer;
 use clawr_engine::outcome::Settled;
 use clawr_engine::queue::Queue;
+use clawr_engine::shares::Share;
 use clawr_tests::stores::Kind;
 use clawr_tests::workers::{Log, start_on, until_state};
 use serde_json::json;
@@ -357,6 +358,77 @@ async fn a_window_for_a_while_gives_the_bucket_back() {
         assert_eq!(claimer.claim("wkr_1", 9).await.expect("claim").len(), 0);
         let shown = &queue.limits().await.expect("limits")[0];
         assert_eq!((shown.measure, shown.cap, shown.until), (Measure::Rate, 2, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_weighs_too_much_keeps_nobody_else_waiting() {
+    on_every_store(async |store| {
+        for is_shared in [false, true] {
+            let queue = store.queue_with(Clock::stepped(NOW)).await.expect("queue");
+            let of = |tenant: &str, key: &str, units| NewJob { tenant: tenant.into(), ..keyed(key, units) };
+            let mut jobs = vec![of("a", "x", 9)];
+            jobs.extend((0..20).map(|_| of("a", "x", 2)));
+            jobs.extend([of("b", "y", 1), of("", "", 1)]);
+            let ids = in_order(&queue, jobs).await;
+            let limit = queue.limit(NewLimit { per: Per::Key, ..window(What::Kind, "k", 10, 86_400_000_000) }).await.expect("limit");
+            if is_shared {
+                queue.share("q", &Share::default()).await.expect("shared");
+            }
+            let (mut claimer, mut got) = (claimer(&queue), Vec::new());
+            for _ in 0..4 {
+                let claimed = claimer.claim("wkr_1", 1).await.expect("claim");
+                got.extend(claimed.iter().map(|job| ids.iter().position(|id| *id == job.id).expect("ours")));
+                finish(&queue, &claimed).await;
+            }
+            got.sort_unstable();
+            assert_eq!(got, [0, 21, 22], "shared: {is_shared}");
+            queue.unlimit(&limit.id).await.expect("ended").expect("there");
+            queue.unshare("q").await.expect("ended");
+            let rest = claimer.claim("wkr_1", 50).await.expect("claim");
+            assert_eq!(rest.len(), 20);
+            finish(&queue, &rest).await;
+        }
+    })
+    .await;
+}
+
+/// A busy pool's watermark is above the heavy one; what is lighter and of the same key comes after it all the same.
+#[tokio::test]
+async fn nothing_light_overtakes_behind_a_watermark() {
+    on_every_store(async |store| {
+        let queue = store.queue_with(Clock::stepped(NOW)).await.expect("queue");
+        let mut jobs = vec![keyed("x", 6), keyed("x", 10)];
+        jobs.extend((0..6).flat_map(|_| [keyed("y", 1), keyed("x", 1)]));
+        let ids = in_order(&queue, jobs).await;
+        queue.limit(NewLimit { per: Per::Key, ..rate(What::Kind, "k", 10, 1_000_000) }).await.expect("limit");
+        let (mut claimer, mut got) = (claimer(&queue), Vec::new());
+        for _ in 0..9 {
+            for job in claimer.claim("wkr_1", 1).await.expect("claim") {
+                got.push(ids.iter().position(|id| *id == job.id).expect("ours"));
+            }
+            queue.clock().step(Duration::from_millis(100));
+        }
+        assert_eq!(got, [0, 2, 4, 6, 8, 10, 12], "all of y, none of x behind the heavy one");
+        queue.clock().step(Duration::from_secs(10));
+        assert_eq!(claimed(&queue, &ids, 1).await, [1]);
+    })
+    .await;
+}
+
+/// A claimer that read its clock and then waited for the lock starts no earlier than who had the lock before it.
+#[tokio::test]
+async fn a_late_claimer_does_not_start_in_a_window_that_is_over() {
+    on_every_store(async |store| {
+        let at = |ms: i64| Clock::stepped(NOW + ms * 1_000);
+        let (late, early) = (store.queue_with(at(0)).await.expect("queue"), store.queue_with(at(2_000)).await.expect("queue"));
+        early.enqueue_many((0..30).map(|n| NewJob { run_at: Some(NOW - n), ..keyed("", 1) }).collect()).await.expect("jobs");
+        early.limit(window(What::Queue, "q", 10, 1_000_000)).await.expect("limit");
+        assert_eq!(claim(&early, 5).await.len(), 5);
+        assert_eq!(claim(&late, 5).await.len(), 5);
+        let next = store.queue_with(at(2_500)).await.expect("queue");
+        assert_eq!(claim(&next, 5).await.len(), 0, "ten have started within half a second");
     })
     .await;
 }

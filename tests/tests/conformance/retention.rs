@@ -48,9 +48,9 @@ async fn belongings(queue: &Queue, job: &str) {
         "insert into checkpoints (job, tenant, data, lease, seq, at) values ($1, '', '{}', '', 1, 1)",
         "insert into rescues (job, lease, worker, attempt, started_at, at, crash, rescuer, evidence) values ($1, 'l', 'w', 1, 1, 1, 0, 'r', '{}')",
         "insert into effects (id, key, job, kind, tenant, class, state, money, intent, lease, op, start_by, created_at, open_since)
-            values ('eff_' || $1, 'key ' || $1, $1, 'k', '', 'keyed', 'confirmed', 0, '{}', '', '', 1, 1, 1)",
+            values ('eff_' || $1, 'key ' || $1, $1, 'k', '', 'keyed', 'absent', 0, '{}', '', '', 1, 1, 1)",
         "insert into effect_observations (id, effect, tenant, source, actor, verdict, try, evidence, at)
-            values ('obs_' || $1, 'eff_' || $1, '', 'handler', '', 'confirmed', 1, '{}', 1)",
+            values ('obs_' || $1, 'eff_' || $1, '', 'handler', '', 'absent', 1, '{}', 1)",
     ];
     let statements = texts.map(|text| stmt(sql("text", text), [job.into()]));
     commit(queue, statements.to_vec()).await.expect("belongings");
@@ -140,6 +140,20 @@ async fn what_was_kept_for_long_enough_is_forgotten_with_what_belongs_to_it() {
         assert_eq!(kept_ids(&queue).await, sorted(stay.to_vec()));
         assert_eq!(belonging(&queue).await, [5; 6]);
         assert_eq!(queue.forget().await.expect("again"), Forgotten::default());
+    })
+    .await;
+}
+
+/// Its key is taken for ever, so a job that names it again does not do it again.
+#[tokio::test]
+async fn that_something_happened_is_known_longer_than_its_job() {
+    on_every_store(async |store| {
+        let queue = store.queue().await.expect("queue");
+        let gone = ended(&queue, (9, 8), "short", "completed", "").await;
+        belongings(&queue, &gone).await;
+        commit(&queue, vec![stmt(sql("none", "update effects set state = 'confirmed'"), [])]).await.expect("it happened");
+        assert_eq!(queue.forget().await.expect("forget").jobs, [(Class::Short, 1)]);
+        assert_eq!(belonging(&queue).await, [0, 0, 0, 0, 1, 0]);
     })
     .await;
 }

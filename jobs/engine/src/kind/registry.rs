@@ -8,7 +8,7 @@ use crate::job::{Job, NewJob};
 use crate::retention::Classes;
 use crate::seal::Envelope;
 use crate::sequence::{Sequence, Sequenced};
-use crate::unique::Unique;
+use crate::unique::{OnConflict, Unique};
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
@@ -161,7 +161,7 @@ impl<P: Send + 'static> RegistryBuilder<P> {
         const { check_units(K::UNITS) };
         if let Some(pointer) = K::LIMIT_KEY {
             check_pointers(&[pointer]);
-            assert!(!K::MASKED.contains(&pointer), "{} shows by what limits count it, and masks it", K::KIND);
+            assert!(!K::MASKED.iter().any(|masked| is_within(pointer, masked)), "{} shows by what limits count it, and masks it", K::KIND);
         }
         const { crate::sequence::check(K::SEQUENCE, K::MASKED) };
         let run: RunFn<P> = Arc::new(|args, run, ports| {
@@ -188,6 +188,7 @@ impl<P: Send + 'static> RegistryBuilder<P> {
             look: Arc::new(|effect, ports| Box::pin(K::look(effect, ports))),
         };
         assert!(!entry.policy.encrypt || K::SEQUENCE.by.is_empty(), "{} encrypts its args, and shows the sequence they name", K::KIND);
+        assert!(keeps_its_sequence(K::UNIQUE, K::SEQUENCE.by), "a job of {} that is replaced would be in the sequence of another", K::KIND);
         let effects = K::policy().effects;
         assert!(
             effects.call_within <= CALLS_MAX && effects.start_within + effects.call_within <= RESOLVED_WITHIN,
@@ -205,6 +206,22 @@ impl<P: Send + 'static> RegistryBuilder<P> {
     pub fn build(self) -> Registry<P> {
         let former = self.kinds.values().flat_map(|e| e.former.iter().map(|name| (*name, e.kind))).collect();
         Registry { kinds: Arc::new(self.kinds), former: Arc::new(former) }
+    }
+}
+
+/// Whether one of two JSON pointers leads to the other's value or a part of it.
+fn is_within(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether jobs that replace one another are always of the same sequence.
+fn keeps_its_sequence(unique: Option<Unique>, sequence: &[&str]) -> bool {
+    match unique {
+        Some(unique) if matches!(unique.on_conflict, OnConflict::Replace | OnConflict::Debounce { .. }) => {
+            unique.by.is_empty() || sequence.iter().all(|pointer| unique.by.contains(pointer))
+        }
+        _ => true,
     }
 }
 

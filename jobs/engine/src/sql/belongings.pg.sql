@@ -12,6 +12,6 @@ from (
   union
   select * from (select job from waits where job > $1 and job < $2 order by job limit $3) of_waits
   union
-  select * from (select distinct job from effects where job > $1 and job < $2 order by job limit $3) of_effects) b
+  select * from (select distinct job from effects where job > $1 and job < $2 and state in ('rejected', 'absent') order by job limit $3) of_effects) b
 order by job
 limit $3

@@ -1,6 +1,6 @@
--- params: text, text, int, text, int, int, text, text, int, int
+-- params: text, text, int, text, int, int, text, text, int, int, int
 -- Claims due jobs of a queue that tenants share, as far as limits go: tenant by tenant from $4 on, of each as many as $9 times its
--- weight, of the first $10 fewer, in all at most $6, skipping rows others are claiming; index jobs_shared. Tenants are walked one
+-- weight, of the first $10 fewer, looked at are at most $11, taken at most $6, skipping rows others are claiming; index jobs_shared. Tenants are walked one
 -- by one, and no further than is needed.
 with recursive at as (select cast($3 as bigint) as now),
 {{limits}},
@@ -35,11 +35,15 @@ due as materialized (
         then coalesce((select s.weight from shares s where s.queue = $1 and s.tenant = w.tenant), 1) * $9 - $10
       else 0 end
     for update of j skip locked) o
-  limit $6),
+  limit $11),
 {{placed}}
 update jobs
 set state = 'running', lease = $7, worker = $8, attempt = attempt + 1, started_at = $3, rev = rev + 1, reason = ''
 where id = any(array(
-  select d.id from due d where d.id not in (select p.id from placed p where p.upto > p.free)))
+  select d.id
+  from due d
+  where d.id not in (select p.id from placed p where p.upto > p.free)
+  order by d.turn, d.rank, d.id
+  limit $6))
 returning id, kind, version, queue, tenant, args, attempt, max_attempts, crashes, reruns, priority, run_at, deadline, lease, errors, trace, rank,
   coalesce((select 1 from group_members m where m.job = jobs.id), 0) as grouped, sequence

@@ -1,3 +1,3 @@
--- params: int
--- Forgets starts that no window can hold any more; index limit_starts_at.
-delete from limit_starts where at < $1
+-- params: text, int
+-- Forgets starts of a limit that its window cannot hold any more; primary key.
+delete from limit_starts where limit_id = $1 and at < $2

@@ -1,7 +1,9 @@
 -- params: text, int, text
--- Writes into the windows of rate limits what claim $1 of worker $3 started at $2; their rows are locked; index jobs_running.
+-- Writes into the windows of rate limits what claim $1 of worker $3 started at $2; their rows are locked; index jobs_running. A claim
+-- that waited for the locks starts no earlier than the last one that had them.
 insert into limit_starts (limit_id, tenant, at, op, units)
-select c.id, case c.per when '' then '' when 'tenant' then j.tenant else j.limit_key end, $2, $1,
+select c.id, case c.per when '' then '' when 'tenant' then j.tenant else j.limit_key end,
+  coalesce((select max(s.at) from limit_starts s where s.limit_id = c.id and s.at > $2), $2), $1,
   cast(sum(case when j.units > c.cap then c.cap else j.units end) as bigint)
 from jobs j
 cross join (

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
+/// Job id → its holds, by number.
+type Jobs = HashMap<String, Vec<(u64, watch::Sender<Stop>)>>;
+
 /// Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Held {
-    jobs: Arc<Mutex<HashMap<String, Vec<(u64, watch::Sender<Stop>)>>>>,
+    jobs: Arc<Mutex<Jobs>>,
     made: Arc<AtomicU64>,
 }
 
@@ -80,7 +83,7 @@ impl Held {
         });
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, Vec<(u64, watch::Sender<Stop>)>>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut Jobs) -> T) -> T {
         act(&mut self.jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }

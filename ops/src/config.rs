@@ -43,6 +43,11 @@ pub struct Environment {
     no_colour: bool,
 }
 
+/// The file this process was started from, for a second one of it.
+pub fn own_binary() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
 impl Environment {
     /// Reads it. Empty variables count as absent, names that are not UTF-8 are nobody's.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

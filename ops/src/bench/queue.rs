@@ -96,7 +96,7 @@ async fn insert(queue: &Queue, jobs: usize, key: bool) -> anyhow::Result<f64> {
 /// Drains in a process of its own: its memory is that of a worker, and not of what made the jobs.
 async fn drain_apart(url: &str, jobs: usize, report: &mut Report) -> anyhow::Result<()> {
     let jobs = jobs.to_string();
-    let mut drain = tokio::process::Command::new(std::env::current_exe()?);
+    let mut drain = tokio::process::Command::new(crate::config::own_binary()?);
     drain.args(["bench", "drain", "--json", "--jobs", &jobs, "--store", url]).kill_on_drop(true).stderr(std::process::Stdio::inherit());
     let out = drain.output().await?;
     anyhow::ensure!(out.status.success(), "the process that drains ended with {}", out.status);

@@ -1,30 +1,15 @@
 //! The known word that a misspelt one was probably meant to be.
 
 use super::keys::KEYS;
+use strsim::levenshtein;
 
 /// The setting nearest to `path`, if any is near: few letters differ, or it is right but for its section.
 pub fn nearest(path: &str) -> Option<&'static str> {
     let last = |p: &str| p.rsplit('.').next().unwrap_or_default().to_owned();
     let same_name = KEYS.iter().find(|key| last(key.path) == last(path));
-    let closest = KEYS.iter().map(|key| (distance(key.path, path), key.path)).min()?;
+    let closest = KEYS.iter().map(|key| (levenshtein(key.path, path), key.path)).min()?;
     let reach = (path.chars().count() / 4).clamp(1, 4);
     if closest.0 <= reach { Some(closest.1) } else { same_name.map(|key| key.path) }
-}
-
-/// How many letters must be added, dropped or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
